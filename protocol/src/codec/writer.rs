@@ -1,0 +1,150 @@
+//! Puts values behind each other; large byte ranges are gathered, not copied.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Byte ranges from this size on are shared instead of copied: below it, one more chunk for the
+/// vectored write costs more than the copy.
+const SHARE_BYTES_MIN: usize = 1024;
+
+/// What a [`Writer`] has gathered: chunks that go to the socket in one vectored write.
+pub type Chunks = Vec<Bytes>;
+
+/// Writes values in network order into a list of chunks.
+#[derive(Debug, Default)]
+pub struct Writer {
+    chunks: Chunks,
+    tail: BytesMut,
+    /// The bytes in `chunks`; those in `tail` come on top.
+    chunk_bytes: usize,
+}
+
+impl Writer {
+    /// An empty writer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty writer with room for `capacity` copied bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { tail: BytesMut::with_capacity(capacity), ..Self::default() }
+    }
+
+    /// How many bytes were written.
+    pub fn len(&self) -> usize {
+        self.chunk_bytes + self.tail.len()
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies `bytes`.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.tail.put_slice(bytes);
+    }
+
+    /// Writes a `u8`.
+    pub fn u8(&mut self, value: u8) {
+        self.tail.put_u8(value);
+    }
+
+    /// Writes a big-endian `u16`.
+    pub fn u16(&mut self, value: u16) {
+        self.tail.put_u16(value);
+    }
+
+    /// Writes a big-endian `u32`.
+    pub fn u32(&mut self, value: u32) {
+        self.tail.put_u32(value);
+    }
+
+    /// Writes a big-endian `u64`.
+    pub fn u64(&mut self, value: u64) {
+        self.tail.put_u64(value);
+    }
+
+    /// Writes a `u32` length and the bytes; large ones are shared, not copied.
+    pub fn bytes(&mut self, bytes: &Bytes) {
+        self.count(bytes.len());
+        self.share(bytes);
+    }
+
+    /// Writes the bytes without a length; large ones are shared, not copied.
+    pub fn share(&mut self, bytes: &Bytes) {
+        if bytes.len() < SHARE_BYTES_MIN {
+            self.put(bytes);
+        } else {
+            self.cut();
+            self.chunk_bytes += bytes.len();
+            self.chunks.push(bytes.clone());
+        }
+    }
+
+    /// Writes a `u16` length and the text; what lies beyond 65,535 bytes is left out, at a character's edge.
+    pub fn text(&mut self, text: &str) {
+        let mut end = text.len().min(usize::from(u16::MAX));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default();
+        self.u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
+        self.put(text.as_bytes());
+    }
+
+    /// Writes a `u32` count.
+    ///
+    /// # Panics
+    /// When `count` passes `u32::MAX`: a frame cannot hold so many elements.
+    pub fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).expect("a frame holds fewer than 2^32 elements"));
+    }
+
+    /// The chunks, in order; none of them is empty.
+    pub fn finish(mut self) -> Chunks {
+        self.cut();
+        self.chunks
+    }
+
+    /// Everything in one piece; copies when there is more than one chunk.
+    pub fn into_bytes(self) -> Bytes {
+        let mut chunks = self.finish();
+        match chunks.len() {
+            0 => Bytes::new(),
+            1 => chunks.remove(0),
+            _ => chunks.concat().into(),
+        }
+    }
+
+    fn cut(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunk_bytes += self.tail.len();
+            self.chunks.push(self.tail.split().freeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_ranges_are_shared_and_small_ones_copied() {
+        let large = Bytes::from(vec![7; SHARE_BYTES_MIN]);
+        let mut writer = Writer::new();
+        writer.u16(1);
+        writer.bytes(&large);
+        writer.bytes(&Bytes::from_static(b"ab"));
+        assert_eq!(writer.len(), 2 + 4 + SHARE_BYTES_MIN + 4 + 2);
+        let chunks = writer.finish();
+        assert_eq!(chunks.len(), 3);
+        assert_eq!(chunks[1].as_ptr(), large.as_ptr());
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        let mut writer = Writer::new();
+        writer.text(&"ä".repeat(40_000));
+        assert_eq!(writer.len(), 2 + 65_534);
+    }
+}

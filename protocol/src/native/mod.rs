@@ -1,0 +1,70 @@
+//! The native protocol: the preface, the headers, and one file per pair of messages.
+//!
+//! Owns the form of every message on the wire, as `docs/native-protocol.md` specifies it; golden files
+//! in `tests/golden/native` pin it. Knows nothing of sockets: [`crate::frame`] cuts the frames.
+
+mod alter_topics;
+mod api;
+mod authenticate;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_topics;
+mod fetch;
+mod handshake;
+mod header;
+mod init_producer;
+mod leader_epoch;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod wire;
+
+pub use alter_topics::{AlterTopic, AlterTopicsRequest, AlterTopicsResponse, ConfigChange};
+pub use api::{Api, ApiRange, Request};
+pub use authenticate::{AuthenticateRequest, AuthenticateResponse};
+pub use create_topics::{
+    ConfigEntry, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, NewTopic,
+};
+pub use delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+    DeletedRecordsPartition, DeletedRecordsTopic,
+};
+pub use delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse, TopicResult};
+pub use describe_cluster::{
+    DescribeClusterRequest, DescribeClusterResponse, DescribedBroker, DescribedDirectory,
+};
+pub use describe_topics::{
+    ConfigSource, DescribeTopicsRequest, DescribeTopicsResponse, DescribedConfig,
+    DescribedPartition, DescribedTopic,
+};
+pub use fetch::{
+    EpochEnd, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchedPartition,
+    FetchedTopic,
+};
+pub use handshake::{HandshakeRequest, HandshakeResponse, Purpose};
+pub use header::{RequestHeader, ResponseHeader, Tag, Tags};
+pub use init_producer::{InitProducerRequest, InitProducerResponse};
+pub use leader_epoch::{
+    LeaderEpochPartition, LeaderEpochRequest, LeaderEpochResponse, LeaderEpochTopic,
+    PartitionEpochEnd, TopicEpochEnds,
+};
+pub use list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+    ListedPartition, ListedTopic, OffsetQuery,
+};
+pub use metadata::{
+    BrokerEndpoint, LeaderHint, MetadataRequest, MetadataResponse, PartitionMetadata,
+    TopicMetadata,
+};
+pub use produce::{
+    Acks, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic, ProducedPartition,
+    ProducedTopic,
+};
+pub use wire::{ApiError, Wire};
+
+/// The first bytes on a native connection, before the first frame: `THLW` and the major version.
+///
+/// Read as Kafka's frame length they would announce 1.4 GB, so one port can serve both protocols.
+pub const PREFACE: [u8; 6] = *b"THLW\x00\x01";
