@@ -7,5 +7,5 @@ mod reader;
 pub mod varint;
 mod writer;
 
-pub use reader::{DecodeError, Reader};
+pub use reader::{DecodeError, ELEMENTS_MAX, Reader};
 pub use writer::{Chunks, Writer};

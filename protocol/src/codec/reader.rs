@@ -25,6 +25,16 @@ pub enum DecodeError {
         /// How many bytes follow.
         left: usize,
     },
+    /// A frame holds more elements, over all of its counts, than anything sensible needs.
+    #[error("{what}: count {count} is too large, {left} more elements are taken from this frame")]
+    Elements {
+        /// What was being read.
+        what: &'static str,
+        /// The announced number of elements.
+        count: usize,
+        /// How many elements are still taken.
+        left: usize,
+    },
     /// A text is not UTF-8.
     #[error("{what}: not UTF-8")]
     Text {
@@ -49,16 +59,22 @@ pub enum DecodeError {
     },
 }
 
+/// The most elements that one reader's counts may announce together. An element takes more room in
+/// memory than on the wire (an empty text 24 bytes instead of 2), so the bytes of a very large frame
+/// alone are no bound.
+pub const ELEMENTS_MAX: usize = 4 * 1024 * 1024;
+
 /// A cursor over a shared buffer; byte ranges come out as slices of it, without a copy.
 #[derive(Clone, Debug)]
 pub struct Reader {
     bytes: Bytes,
+    elements_left: usize,
 }
 
 impl Reader {
     /// Reads `bytes` from the front.
     pub const fn new(bytes: Bytes) -> Self {
-        Self { bytes }
+        Self { bytes, elements_left: ELEMENTS_MAX }
     }
 
     /// How many bytes are left.
@@ -136,13 +152,18 @@ impl Reader {
         if count > left / element_bytes_min.max(1) {
             return Err(DecodeError::Count { what, count, left });
         }
+        match self.elements_left.checked_sub(count) {
+            Some(left) => self.elements_left = left,
+            None => {
+                return Err(DecodeError::Elements { what, count, left: self.elements_left });
+            }
+        }
         Ok(count)
     }
 
     fn length(&mut self, what: &'static str) -> Result<usize, DecodeError> {
         let length = self.u32(what)?;
-        usize::try_from(length)
-            .map_err(|_| DecodeError::Value { what, found: i64::from(length) })
+        usize::try_from(length).map_err(|_| DecodeError::Value { what, found: i64::from(length) })
     }
 
     fn need(&self, needed: usize, what: &'static str) -> Result<(), DecodeError> {
@@ -150,3 +171,6 @@ impl Reader {
         if needed > left { Err(DecodeError::Short { what, needed, left }) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,19 @@ const SHARE_BYTES_MIN: usize = 1024;
 /// What a [`Writer`] has gathered: chunks that go to the socket in one vectored write.
 pub type Chunks = Vec<Bytes>;
 
+/// The `u32` that a framed writer leaves room for, in bytes.
+const LENGTH_BYTES: usize = 4;
+
+/// Room that a framed writer begins with, in bytes: enough for most messages without their records.
+const FRAME_BYTES: usize = 256;
+
 /// Writes values in network order into a list of chunks.
 #[derive(Debug, Default)]
 pub struct Writer {
+    /// A framed writer's first chunk, kept apart while more follow: the length is written last, and what
+    /// is frozen cannot be changed. Its place in `chunks` is held by an empty chunk.
+    head: BytesMut,
+    framed: bool,
     chunks: Chunks,
     tail: BytesMut,
     /// The bytes in `chunks`; those in `tail` come on top.
@@ -27,6 +37,13 @@ impl Writer {
     /// An empty writer with room for `capacity` copied bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { tail: BytesMut::with_capacity(capacity), ..Self::default() }
+    }
+
+    /// A writer whose first four bytes become the length of all that follows them.
+    pub fn framed() -> Self {
+        let mut writer = Self { framed: true, ..Self::with_capacity(FRAME_BYTES) };
+        writer.u32(0);
+        writer
     }
 
     /// How many bytes were written.
@@ -101,8 +118,21 @@ impl Writer {
     }
 
     /// The chunks, in order; none of them is empty.
+    ///
+    /// # Panics
+    /// When the length of a framed writer passes `u32::MAX`.
     pub fn finish(mut self) -> Chunks {
-        self.cut();
+        if self.framed {
+            let length = u32::try_from(self.len() - LENGTH_BYTES).expect("a frame is below 4 GiB");
+            let first = if self.chunks.is_empty() { &mut self.tail } else { &mut self.head };
+            first[..LENGTH_BYTES].copy_from_slice(&length.to_be_bytes());
+        }
+        if !self.tail.is_empty() {
+            self.chunks.push(self.tail.freeze());
+        }
+        if let (Some(place), false) = (self.chunks.first_mut(), self.head.is_empty()) {
+            *place = self.head.freeze();
+        }
         self.chunks
     }
 
@@ -116,10 +146,18 @@ impl Writer {
         }
     }
 
+    /// Makes a chunk of what was copied so far.
     fn cut(&mut self) {
-        if !self.tail.is_empty() {
-            self.chunk_bytes += self.tail.len();
-            self.chunks.push(self.tail.split().freeze());
+        if self.tail.is_empty() {
+            return;
+        }
+        self.chunk_bytes += self.tail.len();
+        let chunk = self.tail.split();
+        if self.framed && self.chunks.is_empty() {
+            self.head = chunk;
+            self.chunks.push(Bytes::new());
+        } else {
+            self.chunks.push(chunk.freeze());
         }
     }
 }
@@ -146,5 +184,20 @@ mod tests {
         let mut writer = Writer::new();
         writer.text(&"ä".repeat(40_000));
         assert_eq!(writer.len(), 2 + 65_534);
+    }
+
+    #[test]
+    fn a_framed_writer_writes_the_length_of_what_follows() {
+        let large = Bytes::from(vec![7; SHARE_BYTES_MIN]);
+        let mut writer = Writer::framed();
+        writer.u16(1);
+        assert_eq!(writer.len(), 4 + 2);
+        writer.share(&large);
+        writer.share(&large);
+        writer.u8(9);
+        let chunks = writer.finish();
+        assert_eq!(chunks.iter().map(Bytes::len).collect::<Vec<_>>(), [6, 1024, 1024, 1]);
+        assert_eq!(chunks[0][..], [0, 0, 0x08, 0x03, 0, 1]);
+        assert_eq!(Writer::framed().into_bytes()[..], [0; 4]);
     }
 }

@@ -3,9 +3,9 @@
 use super::Wire;
 use super::wire::message;
 
-/// Declares the requests: number, name, lowest and highest version.
+/// Declares the requests: number, name in logs, lowest and highest version.
 macro_rules! apis {
-    ($($(#[$meta:meta])* $name:ident = $number:literal, $min:literal..=$max:literal;)*) => {
+    ($($(#[$meta:meta])* $name:ident = $number:literal, $text:literal, $min:literal..=$max:literal;)*) => {
         /// A kind of request, by its number on the wire.
         ///
         /// Numbers 30 to 39 are kept for groups, 40 to 49 for replication, 50 to 59 for Raft.
@@ -37,7 +37,7 @@ macro_rules! apis {
 
             /// The name in logs and metrics, in snake case.
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
+                match self { $(Self::$name => $text,)* }
             }
         }
     };
@@ -45,33 +45,33 @@ macro_rules! apis {
 
 apis! {
     /// Opens a connection: versions, purpose, names.
-    Handshake = 1, 0..=0;
+    Handshake = 1, "handshake", 0..=0;
     /// One round of authentication.
-    Authenticate = 2, 0..=0;
+    Authenticate = 2, "authenticate", 0..=0;
     /// Who leads what.
-    Metadata = 3, 0..=0;
+    Metadata = 3, "metadata", 0..=0;
     /// Brokers, directories, health.
-    DescribeCluster = 4, 0..=0;
+    DescribeCluster = 4, "describe_cluster", 0..=0;
     /// Creates topics.
-    CreateTopics = 10, 0..=0;
+    CreateTopics = 10, "create_topics", 0..=0;
     /// Deletes topics.
-    DeleteTopics = 11, 0..=0;
+    DeleteTopics = 11, "delete_topics", 0..=0;
     /// Adds partitions, changes settings.
-    AlterTopics = 12, 0..=0;
+    AlterTopics = 12, "alter_topics", 0..=0;
     /// Settings, offsets and sizes of topics.
-    DescribeTopics = 13, 0..=0;
+    DescribeTopics = 13, "describe_topics", 0..=0;
     /// Appends record batches.
-    Produce = 20, 0..=0;
+    Produce = 20, "produce", 0..=0;
     /// Reads record batches, waiting for new ones.
-    Fetch = 21, 0..=0;
+    Fetch = 21, "fetch", 0..=0;
     /// Offsets by time.
-    ListOffsets = 22, 0..=0;
+    ListOffsets = 22, "list_offsets", 0..=0;
     /// Gives out a producer id.
-    InitProducer = 23, 0..=0;
+    InitProducer = 23, "init_producer", 0..=0;
     /// Where a leader epoch ended.
-    LeaderEpoch = 24, 0..=0;
+    LeaderEpoch = 24, "leader_epoch", 0..=0;
     /// Moves the log start.
-    DeleteRecords = 25, 0..=0;
+    DeleteRecords = 25, "delete_records", 0..=0;
 }
 
 message! {

@@ -36,7 +36,7 @@ impl Wire for Purpose {
 message! {
     /// Opens a connection. Its version is 0 for ever: it negotiates the others.
     pub struct HandshakeRequest {
-        /// The client's name, for logs and metrics; at most 255 bytes are kept.
+        /// The client's name, for logs and metrics; at most 255 characters are kept.
         pub client_name: String,
         /// The client library and its version.
         pub client_version: String,

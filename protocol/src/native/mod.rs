@@ -55,8 +55,7 @@ pub use list_offsets::{
     ListedPartition, ListedTopic, OffsetQuery,
 };
 pub use metadata::{
-    BrokerEndpoint, LeaderHint, MetadataRequest, MetadataResponse, PartitionMetadata,
-    TopicMetadata,
+    BrokerEndpoint, LeaderHint, MetadataRequest, MetadataResponse, PartitionMetadata, TopicMetadata,
 };
 pub use produce::{
     Acks, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic, ProducedPartition,

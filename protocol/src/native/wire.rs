@@ -190,6 +190,9 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
+/// Room for so many elements of an array is made on the word of its count.
+const ELEMENTS_AT_ONCE_MAX: usize = 64;
+
 /// A `u32` count and the elements.
 impl<T: Wire> Wire for Vec<T> {
     const BYTES_MIN: usize = 4;
@@ -202,9 +205,10 @@ impl<T: Wire> Wire for Vec<T> {
     }
 
     fn decode(reader: &mut Reader, what: &'static str) -> Result<Self, DecodeError> {
+        const { assert!(T::BYTES_MIN > 0, "an element without bytes would leave its count unbounded") };
         let count = reader.count(T::BYTES_MIN, what)?;
         // An element can be larger in memory than on the wire, so room is made as elements arrive.
-        let mut elements = Self::new();
+        let mut elements = Self::with_capacity(count.min(ELEMENTS_AT_ONCE_MAX));
         for _ in 0..count {
             elements.push(T::decode(reader, what)?);
         }
