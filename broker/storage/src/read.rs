@@ -1,0 +1,241 @@
+//! Reading: from an offset to bytes of a segment's map, without a copy and without the writer's lock.
+//!
+//! Owns the choice of the bytes: whole batches, from the one that holds the offset up to a limit. Never
+//! returns bytes at or above the log end that it saw, and never waits for the disk on purpose: who must not
+//! wait asks [`Read::is_cold`] first and lets a reading thread [`populate`](Read::populate) the range.
+
+use std::sync::Arc;
+use std::{fmt, io};
+
+use bytes::Bytes;
+use thalweg_protocol::Offset;
+
+use crate::error::ReadError;
+use crate::find::Lookup;
+use crate::fs::Map;
+use crate::log_dir::DirState;
+use crate::reader::LogReader;
+use crate::segment::{BadRange, Segment};
+use crate::walk::{Found, Step, Walk};
+
+/// Whole batches, as they lie in the log. The bytes stay valid and unchanged as long as they are held,
+/// whatever happens to the log.
+#[derive(Clone)]
+pub struct Read {
+    bytes: Bytes,
+    next: Offset,
+    place: Option<(Arc<dyn Map>, usize)>,
+}
+
+impl Read {
+    /// Nothing: `from` is where the next read begins.
+    const fn empty(from: Offset) -> Self {
+        Self { bytes: Bytes::new(), next: from, place: None }
+    }
+
+    /// The batches; empty when there is nothing yet. The first one may begin below the offset that was asked
+    /// for: it holds it.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The batches.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    /// The offset after the last record: where the next read begins.
+    pub const fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// Whether touching the bytes may wait for the disk.
+    pub fn is_cold(&self) -> bool {
+        let resident = |(map, at): &(Arc<dyn Map>, usize)| map.is_resident(*at, self.bytes.len());
+        !self.place.as_ref().is_none_or(resident)
+    }
+
+    /// Reads the bytes into memory; waits for the disk.
+    pub fn populate(&self) -> io::Result<()> {
+        self.place.as_ref().map_or(Ok(()), |(map, at)| map.populate(*at, self.bytes.len()))
+    }
+}
+
+impl fmt::Debug for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read")
+            .field("bytes", &self.bytes.len())
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a read is bounded by.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    bytes_max: u64,
+    below: Offset,
+    at_least_one: bool,
+}
+
+impl LogReader {
+    /// Whole batches from the one that holds `from`, below the offset `below` (usually the high watermark), of
+    /// at most `bytes_max` bytes; with `at_least_one`, one batch even if it is larger. Ends with the
+    /// segment, so that what is there is not always all that there is.
+    pub fn read(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+        below: Offset,
+        at_least_one: bool,
+    ) -> Result<Read, ReadError> {
+        // The end before the list: the list then holds every segment below this end.
+        let (log_start, log_end) = (self.log_start(), self.log_end());
+        if from < log_start || from > log_end {
+            return Err(ReadError::OutOfRange { offset: from, log_start, log_end });
+        }
+        let below = below.min(self.readable_end(log_end));
+        if from >= below {
+            return Ok(Read::empty(from));
+        }
+        let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+        let bounds = Bounds { bytes_max, below, at_least_one };
+        match self.read_within(from, &bounds, log_end)? {
+            Some(read) => Ok(read),
+            None => self.nothing_at(from),
+        }
+    }
+
+    /// Nothing was found where something had been: a cut or a deletion in between has taken it.
+    fn nothing_at(&self, from: Offset) -> Result<Read, ReadError> {
+        let (log_start, log_end) = (self.log_start(), self.log_end());
+        if from < log_start || from > log_end {
+            return Err(ReadError::OutOfRange { offset: from, log_start, log_end });
+        }
+        Ok(Read::empty(from))
+    }
+
+    /// A failed directory serves what was synced: the rest may be gone after the restart.
+    pub(crate) fn readable_end(&self, log_end: Offset) -> Offset {
+        match self.dir().state() {
+            DirState::Offline { .. } => log_end.min(self.synced_end()),
+            _ => log_end,
+        }
+    }
+
+    fn read_within(
+        &self,
+        from: Offset,
+        bounds: &Bounds,
+        log_end: Offset,
+    ) -> Result<Option<Read>, ReadError> {
+        let segments = self.segments();
+        let Some(place) = segments.place_of(from) else { return Ok(None) };
+        let Some(segment) = segments.get(place) else { return Ok(None) };
+        let end_offset = segments.end_of(place, log_end);
+        let path = || segment.log_path();
+        let read = match read_segment(segment, from, bounds, end_offset) {
+            // Deleted or cut off meanwhile; the log start or the log end tells.
+            Err(_) if segment.is_retired() => InSegment::Nothing,
+            other => other.map_err(|error| ReadError::io("read", &path(), error))?,
+        };
+        match read {
+            InSegment::Read(read) => Ok(Some(read)),
+            InSegment::Nothing => Ok(None),
+            InSegment::Bad(range) => Err(ReadError::Corrupt {
+                path: path(),
+                from,
+                next_good: range.next_good.min(log_end),
+            }),
+        }
+    }
+}
+
+/// What a segment gave.
+enum InSegment {
+    Read(Read),
+    Nothing,
+    Bad(BadRange),
+}
+
+fn read_segment(
+    segment: &Segment,
+    from: Offset,
+    bounds: &Bounds,
+    end_offset: Offset,
+) -> io::Result<InSegment> {
+    let visible = segment.visible();
+    let file = segment.file()?;
+    let (first, walk) = match segment.find(&*file, from, visible, end_offset)? {
+        Lookup::Batch(first, walk) => (first, walk),
+        Lookup::End => return Ok(InSegment::Nothing),
+        Lookup::Bad(range) => return Ok(InSegment::Bad(range)),
+    };
+    let limit = first.position.saturating_add(bounds.bytes_max);
+    let too_large = first.end() > limit && !bounds.at_least_one;
+    if first.header.last_offset() >= bounds.below || too_large {
+        return Ok(InSegment::Read(Read::empty(from)));
+    }
+    // What is damaged further on ends the read before it.
+    let bad = segment.next_bad_from(from);
+    let below = bad.map_or(bounds.below, |bad| bounds.below.min(bad));
+    let last = last_within(segment, first, walk, limit, below)?;
+    let (position, bytes) = (first.position, last.end() - first.position);
+    let (slice, map) = segment.slice(position, bytes)?;
+    let at = usize::try_from(position).map_err(io::Error::other)?;
+    Ok(InSegment::Read(Read {
+        bytes: slice,
+        next: last.header.next_offset(),
+        place: Some((map, at)),
+    }))
+}
+
+/// The last batch that ends at or below the byte `limit` and below the offset `below`; `first` at least.
+fn last_within(
+    segment: &Segment,
+    first: Found,
+    walk: Walk<'_>,
+    limit: u64,
+    below: Offset,
+) -> io::Result<Found> {
+    let mut last = first;
+    let mut walk = walk;
+    if let Some((found, further)) = jump(segment, &walk, limit, below)? {
+        last = found;
+        walk = further;
+    }
+    loop {
+        match walk.step()? {
+            Step::Batch(found) if found.end() <= limit && found.header.last_offset() < below => {
+                last = found;
+            }
+            // Damage that nobody knew of yet ends the read; the next one will meet it.
+            Step::Batch(_) | Step::End | Step::Bad { .. } => return Ok(last),
+        }
+    }
+}
+
+/// Goes ahead by the index, when it knows a batch further on that is still within the bounds.
+fn jump<'a>(
+    segment: &Segment,
+    walk: &Walk<'a>,
+    limit: u64,
+    below: Offset,
+) -> io::Result<Option<(Found, Walk<'a>)>> {
+    let mut limit_position = limit;
+    // The last batch may begin below the limit and end above it; the entry before it then serves.
+    for _ in 0..2 {
+        let entry = segment.last_entry_where(|entry| {
+            u64::from(entry.position) <= limit_position && segment.absolute(entry.relative) < below
+        });
+        let Some(entry) = entry.filter(|entry| u64::from(entry.position) > walk.position()) else {
+            return Ok(None);
+        };
+        let found = segment.believe(walk.file(), &entry, walk.end())?;
+        if found.as_ref().is_none_or(|(found, _)| found.end() <= limit) {
+            return Ok(found);
+        }
+        limit_position = u64::from(entry.position).saturating_sub(1);
+    }
+    Ok(None)
+}

@@ -1,0 +1,439 @@
+//! One data file of a log and its two indexes.
+//!
+//! ```text
+//!     |batch|batch|batch|batch|          |
+//!     0                       ^ visible  ^ preallocated
+//!             ^ synced                      readers see what is below `visible`
+//! ```
+//!
+//! Owns the file (through a slot of the table of open files), how far it is written, synced and readable, and
+//! the ranges in it that are known to be damaged. Never decides where a segment ends.
+//!
+//! Invariants: synced <= visible <= written; bytes below `visible` never change; while bytes are not synced
+//! the slot is pinned, so that the descriptor which wrote them also syncs them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+use thalweg_protocol::{Offset, TimestampMs};
+
+use crate::folder::{FileKind, FileName};
+use crate::fs::{File, FileSystem, Map};
+use crate::index::{IndexFile, Looked, OffsetEntry, Sparse, TimeEntry, search};
+use crate::open_files::{OpenFiles, Slot};
+use crate::walk::Found;
+
+/// Where segments live: the folder of one partition.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) files: Arc<OpenFiles>,
+    pub(crate) folder: PathBuf,
+}
+
+/// Offsets that cannot be read, and why reading can go on behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadRange {
+    /// The first offset that is damaged or missing.
+    pub from: Offset,
+    /// The next good one, or the log end.
+    pub next_good: Offset,
+}
+
+/// How far the file is dirty.
+#[derive(Debug, Default)]
+struct Dirt {
+    pinned: bool,
+    /// Everything below may have been written.
+    written: u64,
+}
+
+/// One segment, shared by its writer and its readers.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    home: Arc<Home>,
+    base_offset: Offset,
+    slot: Arc<Slot>,
+    map_bytes: AtomicU64,
+    visible: AtomicU64,
+    synced: AtomicU64,
+    dirt: Mutex<Dirt>,
+    /// Largest timestamp; [`TimestampMs::NONE`] when no batch told one yet.
+    newest: AtomicI64,
+    /// The last append, by the broker's clock.
+    last_append: AtomicI64,
+    offsets: RwLock<Sparse<OffsetEntry>>,
+    times: RwLock<Sparse<TimeEntry>>,
+    bad: RwLock<Vec<BadRange>>,
+    /// Out of use; its files may be gone.
+    retired: AtomicBool,
+}
+
+impl Segment {
+    /// Creates the file of a new segment. Its name is on stable storage only after the folder is synced.
+    pub(crate) fn create(
+        home: &Arc<Home>,
+        base_offset: Offset,
+        map_bytes: u64,
+    ) -> io::Result<Self> {
+        let path = FileName::new(base_offset, FileKind::Log).path(&home.folder);
+        let slot = home.files.create(&home.fs, path, to_usize(map_bytes)?)?;
+        let segment = Self::around(home, base_offset, slot, map_bytes);
+        // `create` has pinned the slot once: the new file counts as dirty until its first sync.
+        segment.dirt().pinned = true;
+        Ok(segment)
+    }
+
+    /// A segment whose file is there, `bytes` of it good. Everything counts as synced.
+    pub(crate) fn existing(
+        home: &Arc<Home>,
+        base_offset: Offset,
+        bytes: u64,
+        map_bytes: u64,
+    ) -> io::Result<Self> {
+        let path = FileName::new(base_offset, FileKind::Log).path(&home.folder);
+        let map_bytes = map_bytes.max(bytes);
+        let slot = home.files.slot(&home.fs, path, to_usize(map_bytes)?);
+        let segment = Self::around(home, base_offset, slot, map_bytes);
+        segment.visible.store(bytes, Ordering::Release);
+        segment.synced.store(bytes, Ordering::Release);
+        segment.dirt().written = bytes;
+        Ok(segment)
+    }
+
+    fn around(home: &Arc<Home>, base_offset: Offset, slot: Arc<Slot>, map_bytes: u64) -> Self {
+        Self {
+            home: Arc::clone(home),
+            base_offset,
+            slot,
+            map_bytes: AtomicU64::new(map_bytes),
+            visible: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+            dirt: Mutex::default(),
+            newest: AtomicI64::new(TimestampMs::NONE.get()),
+            last_append: AtomicI64::new(TimestampMs::NONE.get()),
+            offsets: RwLock::new(Sparse::new()),
+            times: RwLock::new(Sparse::new()),
+            bad: RwLock::default(),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// The offset in the file's name: no batch in it begins below.
+    pub(crate) const fn base_offset(&self) -> Offset {
+        self.base_offset
+    }
+
+    /// The path of one of the segment's files.
+    pub(crate) fn path(&self, kind: FileKind) -> PathBuf {
+        FileName::new(self.base_offset, kind).path(&self.home.folder)
+    }
+
+    /// The path of the data file, for errors.
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.path(FileKind::Log)
+    }
+
+    pub(crate) fn fs(&self) -> &dyn FileSystem {
+        &*self.home.fs
+    }
+
+    /// The open data file.
+    pub(crate) fn file(&self) -> io::Result<Arc<dyn File>> {
+        self.slot.file()
+    }
+
+    pub(crate) const fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// Bytes that readers may see.
+    pub(crate) fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
+    /// Lets readers see everything below `bytes`.
+    pub(crate) fn publish(&self, bytes: u64) {
+        self.visible.store(bytes, Ordering::Release);
+    }
+
+    /// Recovery has decided that the segment ends at `bytes`, and that all of it is on stable storage.
+    pub(crate) fn publish_recovered(&self, bytes: u64) {
+        self.visible.store(bytes, Ordering::Release);
+        self.synced.store(bytes, Ordering::Release);
+        self.dirt().written = bytes;
+    }
+
+    /// The same segment ending at `bytes`: a cut. Its file keeps the bytes behind, which readers may still
+    /// hold; recovery ignores them, and so does everybody else.
+    pub(crate) fn sealed(&self, bytes: u64) -> Self {
+        let map_bytes = self.map_bytes.load(Ordering::Acquire);
+        let segment = Self::around(&self.home, self.base_offset, Arc::clone(&self.slot), map_bytes);
+        let mut dirt = self.dirt();
+        segment.publish(bytes);
+        segment.synced.store(bytes.min(self.synced.load(Ordering::Acquire)), Ordering::Release);
+        // The pin goes over to the new value; a sync of the old one that is under way finds nothing to unpin.
+        *segment.dirt() = Dirt { pinned: dirt.pinned, written: bytes };
+        dirt.pinned = false;
+        drop(dirt);
+        segment.note_times(self.newest(), self.last_append());
+        self.bad_ranges().into_iter().for_each(|range| segment.quarantine(range));
+        segment
+    }
+
+    /// `offset` as the indexes hold it; `None` when it lies too far away for this segment.
+    pub(crate) fn relative(&self, offset: Offset) -> Option<u32> {
+        let relative = u32::try_from(offset.since(self.base_offset)).ok()?;
+        (relative <= i32::MAX.cast_unsigned()).then_some(relative)
+    }
+
+    /// The offset that an index entry means.
+    pub(crate) fn absolute(&self, relative: u32) -> Offset {
+        self.base_offset.plus(i64::from(relative))
+    }
+
+    /// Writes `parts` at `position`, which must not be visible. An error leaves what is visible as it is.
+    pub(crate) fn write(&self, position: u64, parts: &[&[u8]]) -> io::Result<()> {
+        assert!(position >= self.visible(), "a write below what readers see");
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let end = position + u64::try_from(bytes).map_err(io::Error::other)?;
+        self.soil(end);
+        self.file()?.write_at(position, parts)
+    }
+
+    /// Pins the slot, since bytes below `end` are about to be written.
+    pub(crate) fn soil(&self, end: u64) {
+        let mut dirt = self.dirt();
+        dirt.written = dirt.written.max(end);
+        if !dirt.pinned {
+            dirt.pinned = true;
+            self.slot.pin();
+        }
+    }
+
+    /// Whether there is something to sync.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirt().pinned
+    }
+
+    /// Bytes that a sync would bring to stable storage.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.visible().saturating_sub(self.synced.load(Ordering::Acquire))
+    }
+
+    /// Brings everything that is visible now to stable storage.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let visible = self.visible();
+        self.file()?.sync()?;
+        self.believe_synced(visible);
+        Ok(())
+    }
+
+    /// Takes note that everything below `bytes` is on stable storage.
+    pub(crate) fn believe_synced(&self, bytes: u64) {
+        self.synced.fetch_max(bytes, Ordering::AcqRel);
+        let mut dirt = self.dirt();
+        if dirt.pinned && dirt.written <= bytes {
+            dirt.pinned = false;
+            self.slot.unpin();
+        }
+    }
+
+    /// Cuts the file to `bytes`, after a write that failed half-way: no trace of it stays behind the tail.
+    pub(crate) fn give_back(&self, bytes: u64) -> io::Result<()> {
+        assert!(bytes >= self.visible(), "a cut below what readers see");
+        self.file()?.set_length(bytes)?;
+        self.dirt().written = bytes;
+        Ok(())
+    }
+
+    /// `bytes` bytes from `position` on, without a copy, and the map that they are in.
+    pub(crate) fn slice(&self, position: u64, bytes: u64) -> io::Result<(Bytes, Arc<dyn Map>)> {
+        let end = position + bytes;
+        assert!(end <= self.visible(), "a slice beyond what readers may see");
+        if end > self.map_bytes.load(Ordering::Acquire) {
+            // The topic's segment size was raised while this segment was in use.
+            self.map_bytes.fetch_max(end.next_power_of_two(), Ordering::AcqRel);
+            self.slot.remap(to_usize(self.map_bytes.load(Ordering::Acquire))?);
+        }
+        let map = self.slot.map()?;
+        let slice = Arc::clone(&map).slice(to_usize(position)?, to_usize(bytes)?);
+        Ok((slice, map))
+    }
+
+    /// Takes note of an appended batch's times.
+    pub(crate) fn note_times(&self, newest: TimestampMs, appended: TimestampMs) {
+        self.newest.fetch_max(newest.get(), Ordering::AcqRel);
+        self.last_append.fetch_max(appended.get(), Ordering::AcqRel);
+    }
+
+    /// The largest timestamp; [`TimestampMs::NONE`] when there is none.
+    pub(crate) fn newest(&self) -> TimestampMs {
+        TimestampMs::new(self.newest.load(Ordering::Acquire))
+    }
+
+    /// The last append by the broker's clock; [`TimestampMs::NONE`] when it is not known.
+    pub(crate) fn last_append(&self) -> TimestampMs {
+        TimestampMs::new(self.last_append.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn offsets(&self) -> RwLockReadGuard<'_, Sparse<OffsetEntry>> {
+        self.offsets.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn offsets_mut(&self) -> RwLockWriteGuard<'_, Sparse<OffsetEntry>> {
+        self.offsets.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn times(&self) -> RwLockReadGuard<'_, Sparse<TimeEntry>> {
+        self.times.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn times_mut(&self) -> RwLockWriteGuard<'_, Sparse<TimeEntry>> {
+        self.times.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the offset index lies.
+    pub(crate) fn offset_file(&self) -> IndexFile<'_> {
+        self.index_file(FileKind::OffsetIndex)
+    }
+
+    /// Where the time index lies.
+    pub(crate) fn time_file(&self) -> IndexFile<'_> {
+        self.index_file(FileKind::TimeIndex)
+    }
+
+    fn index_file(&self, kind: FileKind) -> IndexFile<'_> {
+        let name = FileName::new(self.base_offset, kind);
+        IndexFile { fs: &*self.home.fs, folder: &self.home.folder, name }
+    }
+
+    /// Adds the index entries of a batch.
+    pub(crate) fn index(&self, batch: &Found, newest: TimeEntry) {
+        let relative = self.relative(batch.header.last_offset());
+        let position = u32::try_from(batch.position).ok();
+        let (Some(relative), Some(position)) = (relative, position) else { return };
+        self.index_time(newest);
+        self.index_offset(OffsetEntry { relative, position });
+    }
+
+    /// Adds an offset entry. When a group of them goes to the file, the time entries go, too: after a crash the
+    /// files then reach about as far as each other.
+    pub(crate) fn index_offset(&self, entry: OffsetEntry) {
+        let wrote = self.offsets_mut().push(&self.offset_file(), entry);
+        if wrote {
+            self.times_mut().write_all(&self.time_file());
+        }
+    }
+
+    /// Adds a time entry if it rises above the last one.
+    pub(crate) fn index_time(&self, newest: TimeEntry) {
+        let file = self.time_file();
+        let mut times = self.times_mut();
+        let rises = times.last(&file).is_none_or(|last| {
+            last.timestamp < newest.timestamp && last.relative <= newest.relative
+        });
+        if rises && newest.timestamp != TimestampMs::NONE {
+            times.push(&file, newest);
+        }
+    }
+
+    /// The last offset entry for which `holds` is true. The index is locked while memory is searched only, so
+    /// that a slow disk never holds up an append.
+    pub(crate) fn last_entry_where(
+        &self,
+        holds: impl Fn(&OffsetEntry) -> bool,
+    ) -> Option<OffsetEntry> {
+        let looked = self.offsets().look(&holds);
+        match looked {
+            Looked::Found(entry) => Some(entry),
+            Looked::InFile(count) => search(&self.offset_file(), count, holds),
+        }
+    }
+
+    /// The last time entry for which `holds` is true.
+    pub(crate) fn last_time_where(&self, holds: impl Fn(&TimeEntry) -> bool) -> Option<TimeEntry> {
+        let looked = self.times().look(&holds);
+        match looked {
+            Looked::Found(entry) => Some(entry),
+            Looked::InFile(count) => search(&self.time_file(), count, holds),
+        }
+    }
+
+    /// The last time entry of all.
+    pub(crate) fn last_time(&self) -> Option<TimeEntry> {
+        self.times_mut().last(&self.time_file())
+    }
+
+    /// Writes the index files and gives back what they hold beyond their entries.
+    pub(crate) fn flush_indexes(&self) {
+        self.offsets_mut().flush(&self.offset_file());
+        self.times_mut().flush(&self.time_file());
+    }
+
+    /// The damaged range that `offset` lies in.
+    pub(crate) fn bad_range_at(&self, offset: Offset) -> Option<BadRange> {
+        let bad = self.bad.read().unwrap_or_else(PoisonError::into_inner);
+        bad.iter().find(|range| range.from <= offset && offset < range.next_good).copied()
+    }
+
+    /// The first offset at or above `from` where a damaged range begins.
+    pub(crate) fn next_bad_from(&self, from: Offset) -> Option<Offset> {
+        let bad = self.bad.read().unwrap_or_else(PoisonError::into_inner);
+        bad.iter().map(|range| range.from).filter(|bad| *bad >= from).min()
+    }
+
+    /// Takes note of a damaged range.
+    pub(crate) fn quarantine(&self, range: BadRange) {
+        let mut bad = self.bad.write().unwrap_or_else(PoisonError::into_inner);
+        if !bad.contains(&range) {
+            bad.push(range);
+        }
+    }
+
+    /// All damaged ranges that are known.
+    pub(crate) fn bad_ranges(&self) -> Vec<BadRange> {
+        self.bad.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn dirt(&self) -> MutexGuard<'_, Dirt> {
+        // Two plain fields: a panic cannot leave them between two states.
+        self.dirt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts the segment's files out of use: they are renamed, readers keep what they have open.
+    pub(crate) fn retire(&self) -> io::Result<()> {
+        self.retired.store(true, Ordering::Release);
+        self.slot.rename(&deleted(&self.log_path()))?;
+        for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
+            // A hint that stays behind is removed when the log is opened next time.
+            drop(self.fs().remove(&self.path(kind)));
+        }
+        Ok(())
+    }
+
+    /// Whether the segment is out of use: what fails with its files then is no failure of the disk.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Removes the retired data file and closes it; its bytes stay readable through slices that are held.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.slot.close();
+        self.fs().remove(&deleted(&self.log_path()))
+    }
+}
+
+/// The path of a file that is out of use.
+pub(crate) fn deleted(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".deleted");
+    name.into()
+}
+
+fn to_usize(bytes: u64) -> io::Result<usize> {
+    usize::try_from(bytes).map_err(io::Error::other)
+}
