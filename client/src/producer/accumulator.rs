@@ -1,0 +1,379 @@
+//! Where records gather into batches before the sender takes them.
+//!
+//! Owns each partition's open batch and its full ones, under one short mutex per partition. Whoever calls
+//! `send` appends here on his own task; the sender's task takes batches away. Never sends, never waits.
+//!
+//! Invariants: memory is taken before bytes are copied; the batches of a partition leave in the order in
+//! which their records came.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use thalweg_protocol::batch::{BatchBuilder, Compression};
+use thalweg_protocol::{PartitionIndex, TopicName};
+use tokio::sync::Notify;
+
+use super::memory::Memory;
+use super::options::ProducerOptions;
+use super::partitioner::{Sticky, index, of_key};
+use super::receipt::{Outcome, Receipt};
+use crate::clock::{Instant, now, wall_clock};
+use crate::error::SendError;
+use crate::record::Record;
+
+/// A batch that the sender has not numbered yet.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) builder: BatchBuilder,
+    pub(crate) outcome: Arc<Outcome>,
+    pub(crate) begun: Instant,
+    /// Memory taken for it, in bytes.
+    pub(crate) charged: usize,
+}
+
+/// What one partition has gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Gathering {
+    open: Option<Gathered>,
+    full: VecDeque<Gathered>,
+    closed: bool,
+}
+
+/// One partition of one topic, as long as the producer lives.
+#[derive(Debug)]
+pub(crate) struct PartitionQueue {
+    /// Its place in the sender's table.
+    pub(crate) line: usize,
+    pub(crate) topic: TopicName,
+    pub(crate) partition: PartitionIndex,
+    gathering: Mutex<Gathering>,
+    /// Batches that are not resolved yet; the sticky partitioner avoids long backlogs.
+    pub(crate) backlog: AtomicUsize,
+}
+
+/// What the sender may take now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    Nothing,
+    /// A batch that is not full, open since then.
+    Open(Instant),
+    Full,
+}
+
+impl PartitionQueue {
+    fn lock(&self) -> MutexGuard<'_, Gathering> {
+        // Appending panics only by our own mistake; what was gathered before it is whole.
+        self.gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ready(&self) -> Ready {
+        let gathering = self.lock();
+        match &gathering.open {
+            _ if !gathering.full.is_empty() => Ready::Full,
+            Some(open) => Ready::Open(open.begun),
+            None => Ready::Nothing,
+        }
+    }
+
+    /// Takes the oldest batch, the open one too.
+    pub(crate) fn take(&self) -> Option<Gathered> {
+        let mut gathering = self.lock();
+        gathering
+            .full
+            .pop_front()
+            .or_else(|| gathering.open.take())
+    }
+
+    /// When the oldest batch was begun.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let gathering = self.lock();
+        let oldest = gathering.full.front().or(gathering.open.as_ref());
+        oldest.map(|gathered| gathered.begun)
+    }
+
+    /// Closes the open batch, and answers with the outcomes of all that wait.
+    pub(crate) fn seal(&self) -> Vec<Arc<Outcome>> {
+        let mut gathering = self.lock();
+        if let Some(open) = gathering.open.take() {
+            gathering.full.push_back(open);
+        }
+        let full = gathering.full.iter();
+        full.map(|gathered| gathered.outcome.clone()).collect()
+    }
+
+    /// Takes no more records.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+    }
+}
+
+/// One topic's partitions.
+#[derive(Debug)]
+pub(crate) struct TopicQueues {
+    name: TopicName,
+    partitions: Vec<Arc<PartitionQueue>>,
+    sticky: Sticky,
+}
+
+/// Why a record could not be appended at once.
+#[derive(Debug)]
+pub(crate) enum Hindrance {
+    /// The topic's partitions are not known yet.
+    TopicUnknown,
+    /// The memory is used up.
+    MemoryFull,
+}
+
+/// All that has gathered, of all topics.
+#[derive(Debug)]
+pub(crate) struct Accumulator {
+    topics: RwLock<HashMap<Arc<str>, TopicQueues>>,
+    lines: AtomicUsize,
+    /// Partitions that began to gather since the sender looked last.
+    touched: Mutex<Vec<Arc<PartitionQueue>>>,
+    /// Wakes the sender.
+    pub(crate) wake: Notify,
+    pub(crate) memory: Memory,
+    /// Builders with their buffers and codecs, for the next batches.
+    spare: Mutex<VecDeque<BatchBuilder>>,
+    compression: Compression,
+    batch_bytes: usize,
+    closed: AtomicBool,
+}
+
+/// The first step of memory that a batch takes, and the largest: it grows as the batch does.
+const CHARGE_BYTES: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
+
+/// Builders kept for later.
+const SPARE_MAX: usize = 64;
+
+/// What a record takes at most beside its key, value and headers, in bytes.
+const RECORD_OVERHEAD_BYTES: usize = 64;
+
+impl Accumulator {
+    pub(crate) fn new(options: &ProducerOptions) -> Self {
+        Self {
+            topics: RwLock::default(),
+            lines: AtomicUsize::new(0),
+            touched: Mutex::default(),
+            wake: Notify::new(),
+            memory: Memory::new(options.memory_bytes_max),
+            spare: Mutex::default(),
+            compression: options.compression,
+            batch_bytes: options.batch_bytes,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes room for a topic's partitions, or for those that were added to it.
+    pub(crate) fn learn(&self, topic: &TopicName, count: usize) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let name: Arc<str> = topic.as_str().into();
+        let queues = topics.entry(name).or_insert_with(|| TopicQueues {
+            name: topic.clone(),
+            partitions: Vec::new(),
+            sticky: Sticky::default(),
+        });
+        while queues.partitions.len() < count {
+            let partition = i32::try_from(queues.partitions.len()).unwrap_or(i32::MAX);
+            queues.partitions.push(Arc::new(PartitionQueue {
+                line: self.lines.fetch_add(1, Ordering::Relaxed),
+                topic: topic.clone(),
+                partition: PartitionIndex::new(partition),
+                gathering: Mutex::default(),
+                backlog: AtomicUsize::new(0),
+            }));
+        }
+    }
+
+    /// Every topic that is known, and how many partitions it has here.
+    pub(crate) fn known(&self) -> Vec<(TopicName, usize)> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let known = topics.values();
+        known
+            .map(|queues| (queues.name.clone(), queues.partitions.len()))
+            .collect()
+    }
+
+    /// Forgets a topic that is gone: the next record for it asks the brokers again.
+    pub(crate) fn forget(&self, topic: &TopicName) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        topics.remove(topic.as_str());
+    }
+
+    /// Appends a record, unless that needs to wait for something.
+    pub(crate) fn try_append(
+        &self,
+        record: &Record<'_>,
+    ) -> Result<Result<Receipt, Hindrance>, SendError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(SendError::Closed);
+        }
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(queues) = topics.get(record.topic) else {
+            return Ok(Err(Hindrance::TopicUnknown));
+        };
+        let bytes = self.check_size(record)?;
+        self.append(queues, record, bytes)
+    }
+
+    /// An upper bound of the record's size in a batch, in bytes; an error if no batch can hold it.
+    fn check_size(&self, record: &Record<'_>) -> Result<usize, SendError> {
+        let length = |field: Option<&[u8]>| field.map_or(0, <[u8]>::len);
+        let headers = record.headers.iter();
+        let headers = headers.map(|(name, value)| name.len() + length(*value) + 20);
+        let bytes = length(record.key) + length(record.value) + headers.sum::<usize>();
+        let bytes = bytes + RECORD_OVERHEAD_BYTES;
+        if bytes + thalweg_protocol::batch::HEADER_BYTES > self.batch_bytes {
+            return Err(SendError::RecordTooLarge {
+                topic: record.topic.to_owned(),
+                bytes,
+                bytes_max: self.batch_bytes,
+            });
+        }
+        Ok(bytes)
+    }
+
+    fn append(
+        &self,
+        queues: &TopicQueues,
+        record: &Record<'_>,
+        bytes: usize,
+    ) -> Result<Result<Receipt, Hindrance>, SendError> {
+        let count = queues.partitions.len();
+        let (chosen, sticky) = match (record.partition, record.key) {
+            (Some(partition), _) => match index(partition, count) {
+                Some(index) => (index, false),
+                None => return Ok(Err(Hindrance::TopicUnknown)),
+            },
+            (None, Some(key)) => (of_key(key, count), false),
+            (None, None) => (queues.sticky.current(count), true),
+        };
+        let Some(mut queue) = queues.partitions.get(chosen) else {
+            return Ok(Err(Hindrance::TopicUnknown));
+        };
+        let mut gathering = queue.lock();
+        if sticky && gathering.open.is_none() && count > 1 {
+            // A new batch begins: the next partition's turn.
+            drop(gathering);
+            let backlog = |index: usize| {
+                let queue = queues.partitions.get(index);
+                queue.map_or(0, |queue| queue.backlog.load(Ordering::Relaxed))
+            };
+            let next = queues.sticky.switch(count, backlog);
+            queue = queues.partitions.get(next).unwrap_or(queue);
+            gathering = queue.lock();
+        }
+        if gathering.closed {
+            return Err(SendError::Closed);
+        }
+        Ok(self.append_to(queue, &mut gathering, record, bytes))
+    }
+
+    fn append_to(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        gathering: &mut Gathering,
+        record: &Record<'_>,
+        bytes: usize,
+    ) -> Result<Receipt, Hindrance> {
+        let timestamp = record.timestamp.unwrap_or_else(wall_clock);
+        if let Some(open) = &mut gathering.open {
+            if !self.charge(open, bytes) {
+                return Err(Hindrance::MemoryFull);
+            }
+            let delta =
+                open.builder
+                    .try_append(timestamp, record.key, record.value, &record.headers);
+            if let Some(delta) = delta {
+                return Ok(open.receipt(delta));
+            }
+        }
+        // The next batch's memory comes first: without it nothing changes.
+        let charged = bytes.max(*CHARGE_BYTES.start());
+        if !self.memory.try_take(charged) {
+            return Err(Hindrance::MemoryFull);
+        }
+        if let Some(full) = gathering.open.take() {
+            gathering.full.push_back(full);
+        }
+        let was_idle = gathering.full.is_empty();
+        let open = gathering.open.insert(Gathered {
+            builder: self.builder(),
+            outcome: Outcome::new(),
+            begun: now(),
+            charged,
+        });
+        let delta = open
+            .builder
+            .try_append(timestamp, record.key, record.value, &record.headers)
+            .expect("an empty batch takes any record that is not larger than a batch");
+        let receipt = open.receipt(delta);
+        queue.backlog.fetch_add(1, Ordering::Relaxed);
+        if was_idle {
+            lock(&self.touched).push(queue.clone());
+        }
+        self.wake.notify_one();
+        Ok(receipt)
+    }
+
+    /// Takes memory as the batch grows, in steps that grow with it.
+    fn charge(&self, open: &mut Gathered, bytes: usize) -> bool {
+        let needed = open.builder.bytes() + bytes;
+        if needed <= open.charged {
+            return true;
+        }
+        let step = open.charged.clamp(*CHARGE_BYTES.start(), *CHARGE_BYTES.end());
+        let step = step.max(needed - open.charged);
+        let taken = self.memory.try_take(step);
+        if taken {
+            open.charged += step;
+        }
+        taken
+    }
+
+    fn builder(&self) -> BatchBuilder {
+        let spare = lock(&self.spare).pop_front();
+        spare.unwrap_or_else(|| BatchBuilder::new(self.compression, self.batch_bytes))
+    }
+
+    /// Keeps a builder for a later batch. The oldest is used first: its batch is the likeliest to be gone,
+    /// and its buffer free.
+    pub(crate) fn give_back(&self, builder: BatchBuilder) {
+        let mut spare = lock(&self.spare);
+        if spare.len() < SPARE_MAX {
+            spare.push_back(builder);
+        }
+    }
+
+    pub(crate) fn take_touched(&self) -> Vec<Arc<PartitionQueue>> {
+        std::mem::take(&mut *lock(&self.touched))
+    }
+
+    /// Takes no more records. Answers with all partitions.
+    pub(crate) fn close(&self) -> Vec<Arc<PartitionQueue>> {
+        self.closed.store(true, Ordering::Release);
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = topics.values().flat_map(|topic| &topic.partitions);
+        let queues: Vec<_> = queues.cloned().collect();
+        queues.iter().for_each(|queue| queue.close());
+        queues
+    }
+}
+
+impl Gathered {
+    fn receipt(&self, delta: i32) -> Receipt {
+        Receipt {
+            outcome: self.outcome.clone(),
+            delta: delta.unsigned_abs(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept here is valid at every step, so a panic elsewhere spoils nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,326 @@
+//! The producer's task: takes batches that are due, sends them to the leaders, and acts on the answers.
+//!
+//! Owns the line of every partition, what is in flight to each broker, and the producer's identity. One
+//! loop, one task; what takes time (a request, a connection, a refresh) runs as a future beside it and
+//! comes back as an event. Never holds a lock across an await.
+//!
+//! Invariants: a batch is in exactly one place (gathering, requeued, in line) until it is resolved; every
+//! batch is resolved by its delivery deadline, at the latest when the producer ends.
+
+mod answers;
+mod dispatch;
+mod expiry;
+mod identity;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use thalweg_protocol::native::{InitProducerResponse, ProduceResponse};
+use thalweg_protocol::TopicId;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
+
+use super::accumulator::{Accumulator, PartitionQueue};
+use super::batch::Batch;
+use super::options::ProducerOptions;
+use super::receipt::Outcome;
+use super::sequence::{Identity, Lineup, Ticket};
+use crate::clock::{Instant, now};
+use crate::error::{AdminError, CallError, FlushError, SendError};
+use crate::retry::Backoff;
+use crate::router::Router;
+
+/// What a producer's handle asks of its task.
+pub(super) enum Command {
+    /// Close all open batches, and answer with the outcome of everything that is on its way.
+    Flush(oneshot::Sender<Vec<Arc<Outcome>>>),
+}
+
+/// What came back from something that took time.
+enum Event {
+    Answered {
+        request: Sent,
+        answer: Result<Option<ProduceResponse>, CallError>,
+    },
+    Connected {
+        address: Arc<str>,
+        failure: Option<CallError>,
+    },
+    Refreshed(Result<(), CallError>),
+    Identified(Result<InitProducerResponse, AdminError>),
+}
+
+/// A produce request in flight.
+struct Sent {
+    address: Arc<str>,
+    bytes: usize,
+    /// Its batches, in the order of the request.
+    batches: Vec<(TopicId, usize, Ticket)>,
+}
+
+/// One partition as the sender sees it.
+struct Line {
+    queue: Arc<PartitionQueue>,
+    lineup: Lineup<Batch>,
+    /// To be numbered anew, before all that gathers.
+    requeued: VecDeque<Batch>,
+    /// Under which its batches are numbered now, or were last.
+    identity: Option<Identity>,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+    /// Since when the brokers say that there is no such topic.
+    missing_since: Option<Instant>,
+    last_trouble: String,
+}
+
+/// One broker as the sender sees it.
+struct Broker {
+    requests_in_flight: usize,
+    bytes_in_flight: usize,
+    connecting: bool,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+}
+
+/// What failed since the last flush.
+#[derive(Debug, Default)]
+pub(super) struct Failures(Mutex<Option<FlushError>>);
+
+impl Failures {
+    fn add(&self, records: u32, error: &SendError) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = failures.get_or_insert_with(|| FlushError {
+            records_failed: 0,
+            batches_failed: 0,
+            first: error.clone(),
+        });
+        failures.records_failed += u64::from(records);
+        failures.batches_failed += 1;
+    }
+
+    pub(super) fn take(&self) -> Option<FlushError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+pub(super) struct Sender {
+    router: Arc<Router>,
+    options: ProducerOptions,
+    accumulator: Arc<Accumulator>,
+    failures: Arc<Failures>,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+    lines: HashMap<usize, Line>,
+    /// Lines that have something to send or to wait for.
+    active: BTreeSet<usize>,
+    brokers: HashMap<Arc<str>, Broker>,
+    events: FuturesUnordered<BoxFuture<'static, Event>>,
+    identity: identity::IdentityState,
+    refresh: Refresh,
+    next_expiry: Instant,
+    /// When to look again though nothing happened.
+    wake_at: Instant,
+    last_trouble: String,
+}
+
+/// When metadata is asked for.
+struct Refresh {
+    wanted: bool,
+    running: bool,
+    backoff: Backoff,
+    not_before: Instant,
+}
+
+/// The longest sleep, when nothing is to be done.
+const IDLE: Duration = Duration::from_secs(60);
+
+impl Sender {
+    pub(super) fn new(
+        router: Arc<Router>,
+        options: ProducerOptions,
+        accumulator: Arc<Accumulator>,
+        failures: Arc<Failures>,
+        commands: mpsc::Receiver<Command>,
+        stop: CancellationToken,
+    ) -> Self {
+        let begun = now();
+        let refresh = Refresh {
+            wanted: false,
+            running: false,
+            backoff: router.backoff(),
+            not_before: begun,
+        };
+        Self {
+            identity: identity::IdentityState::new(options.is_idempotent()),
+            router,
+            options,
+            accumulator,
+            failures,
+            commands,
+            stop,
+            lines: HashMap::new(),
+            active: BTreeSet::new(),
+            brokers: HashMap::new(),
+            events: FuturesUnordered::new(),
+            refresh,
+            next_expiry: begun + IDLE,
+            wake_at: begun,
+            last_trouble: "no broker answered yet".to_owned(),
+        }
+    }
+
+    /// Runs until the producer's last handle is gone.
+    pub(super) async fn run(mut self) {
+        let accumulator = self.accumulator.clone();
+        let stop = self.stop.clone();
+        loop {
+            self.work();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = accumulator.wake.notified() => {}
+                Some(event) = self.events.next(), if !self.events.is_empty() => {
+                    self.handle(event);
+                    // What else has arrived is acted on in the same turn.
+                    while let Some(Some(event)) = futures_util::FutureExt::now_or_never(self.events.next()) {
+                        self.handle(event);
+                    }
+                }
+                Some(command) = self.commands.recv() => self.obey(command),
+                () = sleep_until(self.wake_at) => {}
+            }
+        }
+        self.abandon();
+    }
+
+    /// Everything that can be done now without waiting.
+    fn work(&mut self) {
+        let now = now();
+        self.wake_at = now + IDLE;
+        self.take_touched(now);
+        if now >= self.next_expiry {
+            self.expire(now);
+        }
+        self.dispatch(now);
+        self.identify();
+        self.refresh(now);
+        self.wake_at = self.wake_at.min(self.next_expiry);
+    }
+
+    fn take_touched(&mut self, now: Instant) {
+        for queue in self.accumulator.take_touched() {
+            let index = queue.line;
+            self.active.insert(index);
+            let soon = self.options.delivery_timeout.min(10 * expiry::SCAN);
+            self.next_expiry = self.next_expiry.min(now + soon);
+            let (options, router) = (&self.options, &self.router);
+            self.lines.entry(index).or_insert_with(|| Line {
+                queue,
+                lineup: Lineup::new(options.is_idempotent(), options.in_flight_max),
+                requeued: VecDeque::new(),
+                identity: None,
+                backoff: router.backoff(),
+                retry_at: None,
+                missing_since: None,
+                last_trouble: String::new(),
+            });
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Answered { request, answer } => self.answered(&request, answer),
+            Event::Connected { address, failure } => self.connected(&address, failure),
+            Event::Refreshed(outcome) => self.refreshed(outcome),
+            Event::Identified(outcome) => self.identified(outcome),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Flush(reply) => {
+                self.take_touched(now());
+                let mut outcomes = Vec::new();
+                for index in &self.active {
+                    let Some(line) = self.lines.get(index) else {
+                        continue;
+                    };
+                    outcomes.extend(line.queue.seal());
+                    let numbered = line.lineup.batches().chain(&line.requeued);
+                    outcomes.extend(numbered.map(|batch| batch.outcome.clone()));
+                }
+                // Who asked may have stopped waiting.
+                let _ = reply.send(outcomes);
+            }
+        }
+    }
+
+    /// Asks for metadata when somebody needs it or it is old.
+    fn refresh(&mut self, now: Instant) {
+        let image = self.router.image();
+        if let Some(refreshed) = image.refreshed {
+            let stale_at = refreshed + self.router.options().metadata_age_max;
+            self.refresh.wanted |= now >= stale_at;
+            self.wake_at = self.wake_at.min(stale_at.max(self.refresh.not_before));
+        }
+        if !self.refresh.wanted || self.refresh.running {
+            return;
+        }
+        if now < self.refresh.not_before {
+            self.wake_at = self.wake_at.min(self.refresh.not_before);
+            return;
+        }
+        self.refresh.running = true;
+        self.refresh.wanted = false;
+        let (router, seen) = (self.router.clone(), image.version);
+        self.events.push(Box::pin(async move {
+            Event::Refreshed(router.refresh(seen).await)
+        }));
+    }
+
+    fn refreshed(&mut self, outcome: Result<(), CallError>) {
+        self.refresh.running = false;
+        // Also after an answer: it may name the same leader again, which needs its time.
+        self.refresh.not_before = now() + self.refresh.backoff.next(fastrand::f64());
+        match outcome {
+            Ok(()) => {
+                let image = self.router.image();
+                for (topic, count) in self.accumulator.known() {
+                    let known = image.topics.get(&topic).map(|topic| topic.partitions.len());
+                    if known.is_some_and(|known| known > count) {
+                        self.accumulator.learn(&topic, known.unwrap_or(count));
+                    }
+                }
+            }
+            Err(error) => {
+                self.last_trouble = error.to_string();
+                self.refresh.wanted = true;
+            }
+        }
+    }
+
+    /// The producer is gone: everybody who still waits is told.
+    fn abandon(&mut self) {
+        let queues = self.accumulator.close();
+        for queue in &queues {
+            while let Some(gathered) = queue.take() {
+                gathered.outcome.resolve(Err(SendError::Closed));
+            }
+        }
+        for line in self.lines.values() {
+            for batch in line.lineup.batches() {
+                batch.outcome.resolve(Err(SendError::OutcomeUnknown {
+                    topic: line.queue.topic.to_string(),
+                    partition: line.queue.partition,
+                    reason: "the producer was dropped before the answer came".to_owned(),
+                }));
+            }
+            for batch in &line.requeued {
+                batch.outcome.resolve(Err(SendError::Closed));
+            }
+        }
+    }
+}
