@@ -1,0 +1,27 @@
+//! A small, bounded pool for reads that may wait for the disk, so that no worker does.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+/// Runs blocking reads, a few at a time; the others wait for their turn.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadPool {
+    permits: Arc<Semaphore>,
+}
+
+impl ReadPool {
+    /// A pool of `size` reads at a time.
+    pub(crate) fn new(size: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(size)) }
+    }
+
+    /// Runs `read` away from the workers.
+    pub(crate) async fn run<T: Send + 'static>(&self, read: impl FnOnce() -> T + Send + 'static) -> T {
+        let _permit = self.permits.acquire().await.expect("the pool is never closed");
+        match tokio::task::spawn_blocking(read).await {
+            Ok(value) => value,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+}

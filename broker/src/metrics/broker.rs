@@ -1,0 +1,135 @@
+//! All metrics of one broker, and the figures of the broker as a whole.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use thalweg_protocol::{PartitionIndex, TimestampMs, TopicName};
+
+use super::connections::ConnectionMetrics;
+use super::directories::DirectoryMetrics;
+use super::names;
+use super::process;
+use super::registry::Registry;
+use super::requests::RequestMetrics;
+use super::series::{Counter, Gauge};
+use super::topics::{PartitionMetrics, TopicMetrics, Topics};
+use crate::base::{Clock, SystemClock};
+use crate::config::{BrokerConfig, MetricsConfig};
+
+/// All metrics of one broker; shared behind an [`Arc`].
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    topics: Topics,
+    partitions_shown: Arc<AtomicU32>,
+    partition_series_max: u32,
+    /// The broker as a whole.
+    pub broker: BrokerMetrics,
+    /// Sockets.
+    pub connections: Arc<ConnectionMetrics>,
+}
+
+/// Figures of the broker as a whole.
+#[derive(Debug)]
+pub struct BrokerMetrics {
+    /// 1 when ready.
+    pub ready: Gauge,
+    /// Tasks that ended by a panic.
+    pub task_panics: Counter,
+    /// Topics in the cluster.
+    pub topics: Gauge,
+    /// Replicas that lead.
+    pub partitions_leading: Gauge,
+    /// Replicas that follow.
+    pub partitions_following: Gauge,
+    /// Replicas that take no writes because their disk is full.
+    pub partitions_read_only: Gauge,
+    /// Replicas that cannot be used.
+    pub partitions_offline: Gauge,
+    /// Sole replicas that lead again after an unclean start.
+    pub unclean_starts: Counter,
+    /// Leaders elected although they may lack acknowledged records.
+    pub unclean_elections: Counter,
+}
+
+impl Metrics {
+    /// The metrics of a broker that starts now.
+    pub fn new(config: &BrokerConfig) -> Arc<Self> {
+        let started = SystemClock::new().wall();
+        Self::of(&config.metrics, env!("CARGO_PKG_VERSION"), started)
+    }
+
+    fn of(config: &MetricsConfig, version: &str, started: TimestampMs) -> Arc<Self> {
+        let registry = Registry::new();
+        registry.gauge(names::BUILD_INFO, &[version]).set(1);
+        let since_1970 = Duration::from_millis(u64::try_from(started.get()).unwrap_or_default());
+        registry.gauge(names::PROCESS_START, &[]).set_duration(since_1970);
+        process::watch(&registry);
+        Arc::new(Self {
+            topics: Topics::new(registry.clone(), config.topic_series_max),
+            partitions_shown: Arc::new(AtomicU32::new(0)),
+            partition_series_max: config.partition_series_max,
+            broker: BrokerMetrics::new(&registry),
+            connections: Arc::new(ConnectionMetrics::new(&registry)),
+            registry,
+        })
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self) -> String {
+        self.registry.render()
+    }
+
+    /// Has `collect` called before each rendering, to set what is not counted as it happens.
+    pub fn before_render(&self, collect: impl Fn() + Send + Sync + 'static) {
+        self.registry.before_render(collect);
+    }
+
+    /// One kind of request through one door: `("native", "Produce")`.
+    pub fn request(&self, door: &'static str, request: &'static str) -> Arc<RequestMetrics> {
+        Arc::new(RequestMetrics::new(&self.registry, door, request))
+    }
+
+    /// A topic's; the same for every caller while one of them holds it.
+    pub fn topic(&self, name: &TopicName) -> Arc<TopicMetrics> {
+        self.topics.get(name)
+    }
+
+    /// A partition's, to be dropped with it. Beyond `partition_series_max` it counts for nobody.
+    pub fn partition(&self, topic: &TopicName, partition: PartitionIndex) -> PartitionMetrics {
+        PartitionMetrics::new(
+            &self.registry,
+            &self.partitions_shown,
+            self.partition_series_max,
+            topic,
+            partition,
+        )
+    }
+
+    /// A log directory's.
+    pub fn directory(&self, path: &Path) -> Arc<DirectoryMetrics> {
+        Arc::new(DirectoryMetrics::new(&self.registry, path))
+    }
+}
+
+impl BrokerMetrics {
+    fn new(registry: &Registry) -> Self {
+        let partitions = |state| registry.gauge(names::PARTITIONS, &[state]);
+        Self {
+            ready: registry.gauge(names::READY, &[]),
+            task_panics: registry.counter(names::TASK_PANICS, &[]),
+            topics: registry.gauge(names::TOPICS, &[]),
+            partitions_leading: partitions("leading"),
+            partitions_following: partitions("following"),
+            partitions_read_only: partitions("read_only"),
+            partitions_offline: partitions("offline"),
+            unclean_starts: registry.counter(names::UNCLEAN_STARTS, &[]),
+            unclean_elections: registry.counter(names::UNCLEAN_ELECTIONS, &[]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

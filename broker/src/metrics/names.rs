@@ -1,0 +1,255 @@
+//! Every metric, declared once: name, kind, unit, labels, help.
+//!
+//! Names follow Prometheus: snake case, the unit last, `_total` behind what only grows.
+
+/// What a metric's number does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts samples by size; the bounds of the buckets, rising, in the unit's own numbers.
+    Histogram(&'static [u64]),
+}
+
+/// What a metric's number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Held in nanoseconds, shown in seconds.
+    Seconds,
+}
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name as Prometheus reads it.
+    pub name: &'static str,
+    /// What its number does.
+    pub kind: Kind,
+    /// What its number counts.
+    pub unit: Unit,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// A sentence about it.
+    pub help: &'static str,
+}
+
+/// From 50 us, a warm append, to 10 s, a deadline; in ns.
+const LATENCIES: &[u64] = &[
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+];
+
+/// How many logs one sync brings to the disk.
+const GROUP_SIZES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384];
+
+/// Declares the metrics and lists them.
+macro_rules! metrics {
+    ($($name:ident = $kind:expr, $text:literal, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub(super) const $name: &Metric = &Metric {
+                name: $text,
+                kind: $kind,
+                unit: Unit::$unit,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+
+        /// Every metric.
+        pub const ALL: &[&Metric] = &[$($name),*];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+metrics! {
+    // the broker
+    BUILD_INFO = Gauge, "thalweg_build_info", Count, ["version"],
+        "Always 1; the label tells which release runs.";
+    READY = Gauge, "thalweg_ready", Count, [],
+        "1 when the broker is ready, 0 when /readyz gives reasons why not.";
+    TASK_PANICS = Counter, "thalweg_task_panics_total", Count, [],
+        "Tasks that ended by a panic: each one is a defect.";
+    TOPICS = Gauge, "thalweg_topics", Count, [], "Topics in the cluster.";
+    PARTITIONS = Gauge, "thalweg_partitions", Count, ["state"],
+        "Replicas on this broker, by what they do.";
+    UNCLEAN_STARTS = Counter, "thalweg_unclean_sole_leader_starts_total", Count, [],
+        "Partitions that lead again after an unclean start because no other replica was there.";
+    UNCLEAN_ELECTIONS = Counter, "thalweg_unclean_elections_total", Count, [],
+        "Leaders elected although they may lack acknowledged records.";
+
+    // the process
+    PROCESS_CPU = Counter, "process_cpu_seconds_total", Seconds, [],
+        "CPU time of this process, user and system.";
+    PROCESS_MEMORY = Gauge, "process_resident_memory_bytes", Bytes, [],
+        "Memory of this process in RAM, mapped log files included.";
+    PROCESS_ANONYMOUS = Gauge, "thalweg_process_anonymous_memory_bytes", Bytes, [],
+        "Memory of this process in RAM without mapped files.";
+    PROCESS_FILES = Gauge, "process_open_fds", Count, [], "File descriptors that are open.";
+    PROCESS_FILES_MAX = Gauge, "process_max_fds", Count, [],
+        "File descriptors that the system allows.";
+    PROCESS_START = Gauge, "process_start_time_seconds", Seconds, [],
+        "When the broker started, since 1970.";
+    PROCESS_THREADS = Gauge, "thalweg_process_threads", Count, [], "Threads of this process.";
+
+    // connections
+    CONNECTIONS = Gauge, "thalweg_connections", Count, [], "Connections that are open.";
+    HANDSHAKES = Gauge, "thalweg_connections_in_handshake", Count, [],
+        "Connections that have not finished their handshake.";
+    CONNECTIONS_ACCEPTED = Counter, "thalweg_connections_accepted_total", Count, [],
+        "Connections that arrived, those refused included.";
+    CONNECTIONS_CLOSED = Counter, "thalweg_connections_closed_total", Count, ["reason"],
+        "Connections that ended or were refused.";
+    RECEIVED_BYTES = Counter, "thalweg_received_bytes_total", Bytes, [],
+        "Bytes of requests, frames included.";
+    SENT_BYTES = Counter, "thalweg_sent_bytes_total", Bytes, [],
+        "Bytes of answers, frames included.";
+
+    // requests
+    REQUESTS = Counter, "thalweg_requests_total", Count, ["door", "request"],
+        "Requests that were answered or given up.";
+    REQUEST_ERRORS = Counter, "thalweg_request_errors_total", Count, ["door", "request", "code"],
+        "Errors in answers, one for each partition or topic that failed.";
+    REQUEST_SECONDS = Histogram(LATENCIES), "thalweg_request_seconds", Seconds, ["door", "request"],
+        "From the whole request read to its answer handed to the socket; waiting for records included.";
+    REQUESTS_IN_FLIGHT = Gauge, "thalweg_requests_in_flight", Count, [], "Requests under way.";
+    REQUEST_MEMORY = Gauge, "thalweg_request_memory_bytes", Bytes, [],
+        "Memory that requests under way hold.";
+    REQUEST_MEMORY_WAITS = Counter, "thalweg_request_memory_waits_total", Count, [],
+        "Times that a connection waited because requests held all memory allowed.";
+    MALFORMED = Counter, "thalweg_malformed_requests_total", Count, ["door"],
+        "Requests that could not be read.";
+
+    // topics
+    PRODUCED_BYTES = Counter, "thalweg_produced_bytes_total", Bytes, ["topic"],
+        "Bytes of batches appended, as stored.";
+    PRODUCED_RECORDS = Counter, "thalweg_produced_records_total", Count, ["topic"],
+        "Records appended.";
+    PRODUCED_BATCHES = Counter, "thalweg_produced_batches_total", Count, ["topic"],
+        "Batches appended.";
+    ACKNOWLEDGED_BATCHES = Counter, "thalweg_acknowledged_batches_total", Count, ["topic"],
+        "Batches whose producer was told that they are safe as it asked.";
+    DUPLICATE_BATCHES = Counter, "thalweg_duplicate_batches_total", Count, ["topic"],
+        "Batches that were there already and were answered like their original.";
+    FETCHED_BYTES = Counter, "thalweg_fetched_bytes_total", Bytes, ["topic"],
+        "Bytes of batches sent to readers.";
+    COLD_FETCHED_BYTES = Counter, "thalweg_cold_fetched_bytes_total", Bytes, ["topic"],
+        "Bytes of batches that had to be read from the disk before they were sent.";
+
+    // partitions
+    LOG_START = Gauge, "thalweg_partition_log_start_offset", Count, ["topic", "partition"],
+        "The first offset that can be read.";
+    HIGH_WATERMARK = Gauge, "thalweg_partition_high_watermark_offset", Count, ["topic", "partition"],
+        "Readers see what is below this offset.";
+    LOG_END = Gauge, "thalweg_partition_log_end_offset", Count, ["topic", "partition"],
+        "The offset of the next record.";
+    LOG_BYTES = Gauge, "thalweg_partition_log_bytes", Bytes, ["topic", "partition"],
+        "What the log takes, preallocated blocks not counted.";
+
+    // log directories
+    DIRECTORY_FREE = Gauge, "thalweg_log_directory_free_bytes", Bytes, ["directory"],
+        "What may still be written on its disk.";
+    DIRECTORY_SIZE = Gauge, "thalweg_log_directory_size_bytes", Bytes, ["directory"],
+        "The size of its disk.";
+    DIRECTORY_STATE = Gauge, "thalweg_log_directory_state", Count, ["directory", "state"],
+        "1 for the state that it is in, 0 for the others.";
+    DIRECTORY_PINNED = Gauge, "thalweg_log_directory_pinned_bytes", Bytes, ["directory"],
+        "Space of deleted segments that slow readers still hold.";
+    DIRECTORY_OPEN_FILES = Gauge, "thalweg_log_directory_open_files", Count, ["directory"],
+        "Log files held open.";
+    DIRECTORY_MAPS = Gauge, "thalweg_log_directory_maps", Count, ["directory"],
+        "Log files mapped into memory.";
+    SYNCS = Counter, "thalweg_syncs_total", Count, ["directory"],
+        "Groups of logs brought to stable storage together.";
+    SYNC_FAILURES = Counter, "thalweg_sync_failures_total", Count, ["directory"],
+        "Syncs that failed; the first one takes the directory offline.";
+    SYNC_SECONDS = Histogram(LATENCIES), "thalweg_sync_seconds", Seconds, ["directory"],
+        "How long a group took to reach stable storage.";
+    SYNC_LOGS = Histogram(GROUP_SIZES), "thalweg_sync_logs", Count, ["directory"],
+        "Logs in one group.";
+    REMOVED_SEGMENTS = Counter, "thalweg_removed_segments_total", Count, ["directory"],
+        "Segments removed by retention or by deleting records.";
+
+    // recovery
+    RECOVERED_LOGS = Counter, "thalweg_recovered_logs_total", Count, ["directory"],
+        "Logs opened after an unclean stop.";
+    RECOVERY_SECONDS = Gauge, "thalweg_recovery_seconds", Seconds, ["directory"],
+        "How long the last opening of all logs took.";
+    CUT_BYTES = Counter, "thalweg_recovery_cut_bytes_total", Bytes, ["directory"],
+        "Bytes above the recovery point that were cut off and kept aside.";
+    CORRUPT_RANGES = Counter, "thalweg_corrupt_ranges_total", Count, ["directory"],
+        "Damaged ranges found below the recovery point.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_snake_case() {
+        let mut seen = HashSet::new();
+        for metric in ALL {
+            assert!(seen.insert(metric.name), "{} is declared twice", metric.name);
+            let snake = |text: &str| {
+                text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                    && text.starts_with(|c: char| c.is_ascii_lowercase())
+                    && !text.contains("__")
+                    && !text.ends_with('_')
+            };
+            assert!(snake(metric.name), "{}", metric.name);
+            assert!(metric.labels.iter().all(|label| snake(label)), "{:?}", metric.labels);
+            let ours = ["thalweg_", "process_"].iter().any(|start| metric.name.starts_with(start));
+            assert!(ours, "{} needs the prefix thalweg_", metric.name);
+        }
+    }
+
+    #[test]
+    fn names_end_as_prometheus_wants_it() {
+        for metric in ALL {
+            let name = metric.name;
+            let counts = metric.kind == Counter;
+            assert_eq!(name.ends_with("_total"), counts, "{name}: only what grows ends in _total");
+            let bare = name.strip_suffix("_total").unwrap_or(name);
+            assert_eq!(bare.ends_with("_bytes"), metric.unit == Unit::Bytes, "{name}: unit");
+            assert_eq!(bare.ends_with("_seconds"), metric.unit == Unit::Seconds, "{name}: unit");
+            for reserved in ["_count", "_sum", "_bucket", "_info_total"] {
+                assert!(!name.ends_with(reserved), "{name}: {reserved} belongs to histograms");
+            }
+            assert!(!metric.labels.contains(&"le"), "{name}: le belongs to histograms");
+        }
+    }
+
+    #[test]
+    fn every_metric_says_what_it_is_in_a_sentence() {
+        for metric in ALL {
+            assert!(metric.help.ends_with('.') && metric.help.len() > 15, "{}", metric.name);
+            if let Histogram(bounds) = metric.kind {
+                assert!(bounds.is_sorted_by(|a, b| a < b) && !bounds.is_empty(), "{}", metric.name);
+            }
+        }
+    }
+}

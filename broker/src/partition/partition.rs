@@ -1,0 +1,628 @@
+//! The doer around one replica: appends under the `log` mutex, tells the pure [`Replica`] what happened, and
+//! carries out what it says.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch, check_produced};
+use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
+use thalweg_storage::defects::{Defect, planted};
+use thalweg_storage::{CheckedBatch, DirState, Log, LogDir, LogReader, Read, ReadError, RecoveryMark, SegmentAppend};
+
+use super::error::PartitionError;
+use super::directory::Directory;
+use super::high_watermark::{Durability, Ends};
+use super::leader::Leadership;
+use super::replica::{Effect, Input, Replica};
+use super::settings::Settings;
+use super::waiters::{Commit, Waiters};
+use crate::base::Monotonic;
+use crate::metrics::{PartitionFigures, PartitionMetrics, TopicMetrics};
+
+/// A batch that is in the log.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The offset of its first record.
+    pub base_offset: Offset,
+    /// The broker's time where the topic asks for it, or none.
+    pub log_append_time: TimestampMs,
+    /// The first offset that can be read.
+    pub log_start: Offset,
+    /// Ends when the batch is committed; nothing when it is already, or when nobody waits.
+    pub commit: Option<Commit>,
+}
+
+/// What a reader wants.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRequest {
+    /// The leader's epoch as the reader knows it, or -1.
+    pub leader_epoch: LeaderEpoch,
+    /// The epoch of the last record that the reader has, or -1.
+    pub last_epoch: LeaderEpoch,
+    /// The first offset to read.
+    pub offset: Offset,
+    /// At most so many bytes.
+    pub bytes_max: usize,
+    /// Whether a first batch that is larger comes whole.
+    pub at_least_one: bool,
+}
+
+/// What was read: slices of the log that go to the socket without a copy.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Readers see what is below.
+    pub high_watermark: Offset,
+    /// The first offset that can be read.
+    pub log_start: Offset,
+    read: Option<Read>,
+}
+
+/// Which offset is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetQuery {
+    /// The log start.
+    Earliest,
+    /// The high watermark.
+    Latest,
+    /// The record with the largest timestamp.
+    MaxTimestamp,
+    /// The first record that is not older.
+    AtOrAfter(TimestampMs),
+}
+
+/// An offset by its time; -1 for both when no record is that young.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The offset.
+    pub offset: Offset,
+    /// The record's timestamp, or -1 at the ends of the log.
+    pub timestamp: TimestampMs,
+    /// The epoch of the record, or -1.
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// One replica's log in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The first offset that can be read.
+    pub log_start: Offset,
+    /// Readers see what is below.
+    pub high_watermark: Offset,
+    /// The offset of the next record.
+    pub log_end: Offset,
+    /// What the log takes on disk, in bytes.
+    pub bytes: u64,
+}
+
+/// What a partition is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Which partition it is.
+    pub at: TopicPartition,
+    /// The topic's name, for people.
+    pub topic: TopicName,
+    /// The open log.
+    pub log: Log,
+    /// The replica, not leading yet.
+    pub replica: Replica,
+    /// The topic's settings.
+    pub settings: Settings,
+    /// The directory that holds the log.
+    pub directory: Arc<Directory>,
+    /// The high watermark as it was last written down.
+    pub high_watermark: Offset,
+    /// What is counted of the topic.
+    pub traffic: Arc<TopicMetrics>,
+    /// What is shown of the partition.
+    pub figures: PartitionMetrics,
+}
+
+/// One replica of one partition on this broker.
+#[derive(Debug)]
+pub struct Partition {
+    at: TopicPartition,
+    topic: TopicName,
+    /// The only writer of the log; nothing once it was closed. Taken before `replica`.
+    log: Mutex<Option<Log>>,
+    replica: Mutex<Replica>,
+    reader: LogReader,
+    directory: Arc<Directory>,
+    settings: ArcSwap<Settings>,
+    waiters: Waiters,
+    /// Published by the effects of `replica`, read by everybody.
+    high_watermark: AtomicI64,
+    /// The epoch in which this broker leads, or -1.
+    leading: AtomicI32,
+    /// Whether the flusher has been told of bytes that it has not yet taken up.
+    pub(super) dirty: AtomicBool,
+    traffic: Arc<TopicMetrics>,
+    figures: PartitionMetrics,
+}
+
+/// `<topic>-<partition>`, as people know it.
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.at.partition)
+    }
+}
+
+impl Partition {
+    /// A replica over an open log; it neither leads nor serves before [`Partition::lead`].
+    pub fn new(parts: Parts) -> Self {
+        let reader = parts.log.reader();
+        let high_watermark = parts.high_watermark.min(reader.log_end()).max(reader.log_start());
+        Self {
+            at: parts.at,
+            topic: parts.topic,
+            log: Mutex::new(Some(parts.log)),
+            replica: Mutex::new(parts.replica),
+            reader,
+            directory: parts.directory,
+            settings: ArcSwap::from_pointee(parts.settings),
+            waiters: Waiters::default(),
+            high_watermark: AtomicI64::new(high_watermark.get()),
+            leading: AtomicI32::new(LeaderEpoch::UNCHECKED.get()),
+            dirty: AtomicBool::new(false),
+            traffic: parts.traffic,
+            figures: parts.figures,
+        }
+    }
+
+    /// Which partition it is.
+    pub const fn at(&self) -> TopicPartition {
+        self.at
+    }
+
+    /// The log directory that holds it.
+    pub fn dir(&self) -> &Arc<LogDir> {
+        self.directory.dir()
+    }
+
+    /// The log for readers.
+    pub const fn reader(&self) -> &LogReader {
+        &self.reader
+    }
+
+    /// Those who wait for this partition.
+    pub const fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// The topic's settings.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Readers see what is below.
+    pub fn high_watermark(&self) -> Offset {
+        Offset::new(self.high_watermark.load(Ordering::Acquire))
+    }
+
+    /// Checks a batch as it came from a producer, before any lock is taken, while its bytes are hot.
+    pub fn check(
+        &self,
+        records: &[u8],
+        now: TimestampMs,
+        scratch: &mut Scratch,
+    ) -> Result<BatchHeader, PartitionError> {
+        let settings = self.settings.load();
+        let limits = BatchLimits {
+            batch_bytes_max: settings.batch_bytes_max,
+            inflated_bytes_max: settings.inflated_bytes_max,
+            ratio_max: settings.inflated_ratio_max,
+            timestamp_max: now.plus(settings.timestamp_after_ms_max),
+            timestamp_min: now.plus(settings.timestamp_before_ms_max.saturating_neg()),
+            keys_required: settings.keys_required,
+        };
+        check_produced(records, &limits, scratch)
+            .map_err(|error| PartitionError::Batch { name: self.to_string(), error })
+    }
+
+    /// Appends a batch that [`Partition::check`] has passed. With `wait` the answer holds what ends when the
+    /// batch is committed.
+    pub fn append(
+        self: &Arc<Self>,
+        batch: &CheckedBatch,
+        leader_epoch: LeaderEpoch,
+        wait: bool,
+        now: TimestampMs,
+    ) -> Result<Accepted, PartitionError> {
+        let mut log = self.lock_log()?;
+        let epoch = self.check_leads(leader_epoch)?;
+        if wait {
+            self.check_in_sync()?;
+        }
+        let appended = self
+            .open(&mut log)?
+            .append(batch, epoch, now)
+            .map_err(|error| PartitionError::Append { name: self.to_string(), error })?;
+        let end = appended.last_offset.next();
+        let mut commit = None;
+        self.step(&Input::Appended { epoch, log_end: self.reader.log_end() }, || {
+            // Under the replica's lock, so that the high watermark cannot pass `end` in between. A duplicate
+            // waits like its original.
+            if wait && self.high_watermark() < end && !answers_early(appended.duplicate) {
+                commit = Some(self.waiters.wait_for_commit(end));
+            }
+        })?;
+        drop(log);
+        if appended.duplicate {
+            self.traffic.duplicate_batches.increment();
+        } else {
+            let header = batch.header();
+            let records = u64::try_from(header.record_count).unwrap_or_default();
+            self.traffic.produced(batch.bytes().len() as u64, records);
+            self.directory.flusher().dirty(self);
+        }
+        if wait && commit.is_none() {
+            self.traffic.acknowledged_batches.increment();
+        }
+        Ok(Accepted {
+            base_offset: appended.base_offset,
+            log_append_time: appended.log_append_time.unwrap_or(TimestampMs::NONE),
+            log_start: self.reader.log_start(),
+            commit,
+        })
+    }
+
+    /// Reads what is committed from an offset on.
+    pub fn fetch(&self, request: &ReadRequest) -> Result<Fetched, PartitionError> {
+        self.check_leads(request.leader_epoch)?;
+        self.check_history(request)?;
+        let high_watermark = match planted(Defect::ReadAboveHighWatermark) {
+            true => self.reader.log_end(),
+            false => self.readable_end(),
+        };
+        let log_start = self.reader.log_start();
+        if request.offset < log_start || request.offset > high_watermark {
+            return Err(PartitionError::OutOfRange {
+                name: self.to_string(),
+                offset: request.offset,
+                log_start,
+                high_watermark,
+            });
+        }
+        let wanted = request.offset < high_watermark && (request.bytes_max > 0 || request.at_least_one);
+        let read = wanted
+            .then(|| {
+                self.reader.read(
+                    request.offset,
+                    request.bytes_max,
+                    high_watermark,
+                    request.at_least_one,
+                )
+            })
+            .transpose()
+            .map_err(|error| self.read_failed(error))?;
+        if let Some(read) = &read {
+            self.traffic.fetched_bytes.add(read.bytes().len() as u64);
+        }
+        Ok(Fetched { high_watermark, log_start, read })
+    }
+
+    /// Finds an offset by its time. May read the disk.
+    pub fn find_offset(
+        &self,
+        query: OffsetQuery,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Found, PartitionError> {
+        self.check_leads(leader_epoch)?;
+        let end = |offset| Found {
+            offset,
+            timestamp: TimestampMs::NONE,
+            leader_epoch: self.epoch_at(offset),
+        };
+        let found = match query {
+            OffsetQuery::Earliest => return Ok(end(self.reader.log_start())),
+            OffsetQuery::Latest => return Ok(end(self.readable_end())),
+            OffsetQuery::MaxTimestamp => self.reader.max_timestamp(self.readable_end()),
+            OffsetQuery::AtOrAfter(time) => self.reader.offset_at_time(time, self.readable_end()),
+        };
+        let found = found.map_err(|error| self.read_failed(error))?;
+        Ok(found.map_or(
+            Found {
+                offset: Offset::NONE,
+                timestamp: TimestampMs::NONE,
+                leader_epoch: LeaderEpoch::UNCHECKED,
+            },
+            |found| Found {
+                offset: found.offset,
+                timestamp: found.timestamp,
+                leader_epoch: found.leader_epoch,
+            },
+        ))
+    }
+
+    /// The largest epoch in the log that is not above `wanted`, and where it ends.
+    pub fn epoch_end(
+        &self,
+        wanted: LeaderEpoch,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
+        self.check_leads(leader_epoch)?;
+        Ok(self.reader.epoch_end(wanted).map(|found| (found.epoch, found.end)))
+    }
+
+    /// Deletes the records below `before`, or all that are committed; the new log start is on stable storage when
+    /// this returns. Reads the disk.
+    pub fn delete_below(&self, before: Option<Offset>) -> Result<Offset, PartitionError> {
+        let mut guard = self.lock_log()?;
+        self.check_leads(LeaderEpoch::UNCHECKED)?;
+        let high_watermark = self.high_watermark();
+        let before = before.unwrap_or(high_watermark);
+        if before > high_watermark && !planted(Defect::DeleteAboveHighWatermark) {
+            return Err(PartitionError::OutOfRange {
+                name: self.to_string(),
+                offset: before,
+                log_start: self.reader.log_start(),
+                high_watermark,
+            });
+        }
+        self.open(&mut guard)?
+            .delete_below(before)
+            .map_err(|error| PartitionError::Log { name: self.to_string(), error })?;
+        drop(guard);
+        let log_start = self.reader.log_start();
+        self.dir()
+            .write_log_starts([(self.at, log_start)])
+            .map_err(|error| PartitionError::Checkpoint { name: self.to_string(), error })?;
+        Ok(log_start)
+    }
+
+    /// The log in numbers.
+    pub fn describe(&self) -> Description {
+        Description {
+            log_start: self.reader.log_start(),
+            high_watermark: self.high_watermark(),
+            log_end: self.reader.log_end(),
+            bytes: self.reader.bytes_on_disk(),
+        }
+    }
+
+    /// Whether this broker leads in this epoch or a later one.
+    pub fn leads_in(&self, epoch: LeaderEpoch) -> bool {
+        self.leading.load(Ordering::Acquire) >= epoch.get()
+    }
+
+    /// The image names this broker as the leader.
+    pub fn lead(
+        self: &Arc<Self>,
+        leadership: &Leadership,
+        now: Monotonic,
+    ) -> Result<(), PartitionError> {
+        let log = self.lock_log()?;
+        let ends =
+            Ends { log_end: self.reader.log_end(), synced_end: self.reader.synced_end() };
+        let high_watermark = self.high_watermark();
+        self.leading.fetch_max(leadership.epoch.get(), Ordering::AcqRel);
+        self.step(&Input::Lead { leadership, ends, high_watermark, now }, || {})?;
+        drop(log);
+        if ends.synced_end < ends.log_end {
+            self.directory.flusher().dirty(self);
+        }
+        Ok(())
+    }
+
+    /// The image names another leader, or the partition is going away: who waits is told.
+    pub fn resign(&self) {
+        // A poisoned log has failed its waiters already and leads nothing.
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        self.leading.store(LeaderEpoch::UNCHECKED.get(), Ordering::Release);
+        let stepped = self.step(&Input::Resign, || {});
+        drop(log);
+        if stepped.is_err() {
+            self.waiters.fail();
+        }
+    }
+
+    /// The topic was altered.
+    pub fn alter(&self, settings: Settings) -> Result<(), PartitionError> {
+        let mut log = self.lock_log()?;
+        self.open(&mut log)?.set_options(settings.log.clone());
+        let rules = settings.rules;
+        self.settings.store(Arc::new(settings));
+        self.step(&Input::RulesChanged(rules), || {})
+    }
+
+    /// More of the log is on stable storage.
+    pub(super) fn synced(&self, synced_end: Offset) {
+        // A poisoned replica commits nothing more; its waiters end by their deadlines.
+        let _ = self.step(&Input::Synced { synced_end }, || {});
+    }
+
+    /// Below which offset a restart may believe everything.
+    pub fn recovery_mark(&self) -> RecoveryMark {
+        RecoveryMark {
+            partition: self.at,
+            synced_end: self.reader.synced_end(),
+            log_end: self.reader.log_end(),
+        }
+    }
+
+    /// When each segment was last appended to; nothing of a log that is closed or in doubt.
+    pub fn segment_appends(&self) -> Vec<SegmentAppend> {
+        let log = self.log.lock().ok();
+        log.and_then(|log| log.as_ref().map(Log::segment_appends)).unwrap_or_default()
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&self, now: Monotonic) {
+        let _ = self.step(&Input::Tick { now }, || {});
+    }
+
+    /// Rolls and deletes segments by age and size. Returns how many segments went.
+    pub(super) fn clean(&self, now: TimestampMs) -> Result<usize, PartitionError> {
+        let mut log = self.lock_log()?;
+        let log = self.open(&mut log)?;
+        log.expire_producers(now);
+        let removed = log
+            .apply_retention(now, self.high_watermark())
+            .map_err(|error| PartitionError::Log { name: self.to_string(), error })?;
+        let segments = u64::try_from(removed.segments).unwrap_or_default();
+        self.directory.metrics().removed_segments.add(segments);
+        Ok(removed.segments)
+    }
+
+    /// Closes the log for good: nothing can be appended or read any more.
+    pub fn close(&self) -> Result<(), PartitionError> {
+        self.resign();
+        self.directory.flusher().forget(self.at);
+        let closed = self.lock_log()?.take().map(Log::close).transpose();
+        closed.map_err(|error| PartitionError::Log { name: self.to_string(), error })?;
+        Ok(())
+    }
+
+    /// Takes a step of the replica and carries out what it says, then `then`, before the lock is released.
+    fn step(&self, input: &Input<'_>, then: impl FnOnce()) -> Result<(), PartitionError> {
+        let mut effects = Vec::new();
+        let mut replica = self.replica.lock().map_err(|_| self.poisoned())?;
+        replica.step(input, &mut effects);
+        for effect in &effects {
+            if let Effect::AdvanceHighWatermark { to } = effect {
+                self.high_watermark.store(to.get(), Ordering::Release);
+            }
+        }
+        then();
+        drop(replica);
+        // Only wake-ups follow: a late one changes nothing.
+        for effect in &effects {
+            match effect {
+                Effect::AdvanceHighWatermark { to } => {
+                    self.traffic.acknowledged_batches.add(self.waiters.committed(*to));
+                    self.waiters.wake_readers();
+                }
+                Effect::FailWaiters => self.waiters.fail(),
+                // The controller of several brokers hears of it; a broker alone has nobody to drop.
+                Effect::ProposeIsr { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The epoch in which this broker leads, if the request's fits.
+    fn check_leads(&self, found: LeaderEpoch) -> Result<LeaderEpoch, PartitionError> {
+        let current = LeaderEpoch::new(self.leading.load(Ordering::Acquire));
+        if current == LeaderEpoch::UNCHECKED {
+            return Err(PartitionError::NotLeader {
+                name: self.to_string(),
+                leader: BrokerId::NONE,
+                epoch: current,
+            });
+        }
+        let name = || self.to_string();
+        if found == LeaderEpoch::UNCHECKED || found == current || planted(Defect::IgnoreLeaderEpoch) {
+            Ok(current)
+        } else if found < current {
+            Err(PartitionError::FencedEpoch { name: name(), found, current })
+        } else {
+            Err(PartitionError::UnknownEpoch { name: name(), found, current })
+        }
+    }
+
+    fn check_in_sync(&self) -> Result<(), PartitionError> {
+        let replica = self.replica.lock().map_err(|_| self.poisoned())?;
+        match replica.leader() {
+            Some(leader) if !leader.has_enough_in_sync() => {
+                let (in_sync, needed) = leader.in_sync();
+                Err(PartitionError::NotEnoughReplicas { name: self.to_string(), in_sync, needed })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A reader whose last record is of an epoch that ended earlier here has read what was cut since.
+    fn check_history(&self, request: &ReadRequest) -> Result<(), PartitionError> {
+        if request.last_epoch == LeaderEpoch::UNCHECKED {
+            return Ok(());
+        }
+        match self.reader.epoch_end(request.last_epoch) {
+            Some(found) if found.epoch < request.last_epoch || found.end < request.offset => {
+                Err(PartitionError::Truncated {
+                    name: self.to_string(),
+                    epoch: found.epoch,
+                    end: found.end,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where readers stop: a directory that failed is trusted only up to its last sync.
+    fn readable_end(&self) -> Offset {
+        let high_watermark = self.high_watermark();
+        match self.dir().state() {
+            DirState::Offline { .. } => high_watermark.min(self.reader.synced_end()),
+            _ => high_watermark,
+        }
+    }
+
+    fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.reader.epoch_at(offset).unwrap_or(LeaderEpoch::UNCHECKED)
+    }
+
+    fn read_failed(&self, error: ReadError) -> PartitionError {
+        PartitionError::Read { name: self.to_string(), error }
+    }
+
+    fn lock_log(&self) -> Result<MutexGuard<'_, Option<Log>>, PartitionError> {
+        self.log.lock().map_err(|_| self.poisoned())
+    }
+
+    /// The log under its lock, unless it was closed.
+    fn open<'a>(&self, log: &'a mut Option<Log>) -> Result<&'a mut Log, PartitionError> {
+        log.as_mut().ok_or_else(|| PartitionError::Offline {
+            name: self.to_string(),
+            reason: "its log is closed".to_owned(),
+        })
+    }
+
+    /// A panic while the lock was held may have left the log half changed: nothing is done with it any more.
+    fn poisoned(&self) -> PartitionError {
+        self.leading.store(LeaderEpoch::UNCHECKED.get(), Ordering::Release);
+        PartitionError::Offline {
+            name: self.to_string(),
+            reason: "an earlier fault left it in doubt; restart the broker".to_owned(),
+        }
+    }
+
+    /// Shows where the partition stands, for the metrics.
+    pub fn show(&self) {
+        let Description { log_start, high_watermark, log_end, bytes: log_bytes } = self.describe();
+        self.figures.show(&PartitionFigures { log_start, high_watermark, log_end, log_bytes });
+    }
+
+    /// The durability that the topic asks for.
+    pub fn durability(&self) -> Durability {
+        self.settings.load().rules.durability
+    }
+}
+
+impl Fetched {
+    /// How many bytes of records there are.
+    pub fn bytes(&self) -> usize {
+        self.read.as_ref().map_or(0, |read| read.bytes().len())
+    }
+
+    /// Whether sending them would wait for the disk.
+    pub fn is_cold(&self) -> bool {
+        self.read.as_ref().is_some_and(Read::is_cold)
+    }
+
+    /// Reads them into memory. Waits for the disk.
+    pub fn populate(&self) -> std::io::Result<()> {
+        self.read.as_ref().map_or(Ok(()), Read::populate)
+    }
+
+    /// The records: whole batches as they are stored.
+    pub fn into_records(self) -> Bytes {
+        self.read.map_or_else(Bytes::new, Read::into_bytes)
+    }
+}
+
+/// Two planted defects: acknowledging before the sync, or a duplicate before its original.
+fn answers_early(duplicate: bool) -> bool {
+    planted(Defect::AckBeforeSync) || (duplicate && planted(Defect::AckDuplicateEarly))
+}

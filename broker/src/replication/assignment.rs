@@ -1,0 +1,372 @@
+//! Follows the metadata image, on a thread of its own: opens, creates, leads, alters and deletes partitions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg_protocol::{BrokerEpoch, BrokerId, DirectoryId, TopicPartition};
+use thalweg_storage::{DirState, Log, PartitionMetadata, RecoveryReport};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::Clock;
+use crate::cluster::{
+    AssignedReplica, Delta, Image, MetadataHandle, Partition as PartitionEntry, Topic,
+};
+use crate::config::BrokerConfig;
+use crate::metrics::Metrics;
+use crate::partition::{
+    Directory, Leadership, Member, Partition, Parts, Replica, Settings, Table,
+};
+
+/// How long one request to the metadata may take.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many logs are opened at the same time after a crash.
+const OPENERS_MAX: usize = 4;
+
+/// What the assignment works with.
+pub(crate) struct AssignmentOptions {
+    /// This broker.
+    pub(crate) broker: BrokerId,
+    /// Its life.
+    pub(crate) epoch: BrokerEpoch,
+    /// Its settings.
+    pub(crate) config: Arc<BrokerConfig>,
+    /// The partitions that it holds.
+    pub(crate) table: Arc<Table>,
+    /// The metadata.
+    pub(crate) metadata: MetadataHandle,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Brings the partitions of this broker to what the image says, one image after the other.
+pub(crate) struct Assignment {
+    options: AssignmentOptions,
+    /// What has been carried out.
+    done: Arc<Image>,
+}
+
+/// A replica that this broker shall hold.
+#[derive(Clone)]
+struct Wanted {
+    topic: Arc<Topic>,
+    entry: Arc<PartitionEntry>,
+    at: TopicPartition,
+}
+
+impl Wanted {
+    /// `<topic>-<partition>`, as people know it.
+    fn name(&self) -> String {
+        format!("{}-{}", self.topic.name, self.entry.index)
+    }
+}
+
+impl Assignment {
+    /// Nothing is carried out yet.
+    pub(crate) fn new(options: AssignmentOptions) -> Self {
+        Self { options, done: Arc::default() }
+    }
+
+    /// Opens every partition that the current image gives this broker. Blocks; after a crash it reads what lies
+    /// above the recovery points.
+    pub(crate) fn open_all(&mut self, runtime: &Handle) {
+        let image = self.options.metadata.image();
+        self.carry_out(&image, runtime);
+    }
+
+    /// Follows the image until the broker stops. Blocks.
+    pub(crate) fn run(mut self, runtime: &Handle, stop: &CancellationToken) {
+        let mut newest = self.options.metadata.subscribe();
+        while next_image(&mut newest, runtime, stop) {
+            let image = Arc::clone(&newest.borrow_and_update());
+            self.carry_out(&image, runtime);
+        }
+    }
+
+    fn carry_out(&mut self, image: &Arc<Image>, runtime: &Handle) {
+        let delta = Delta::between(&self.done, image);
+        let me = self.options.broker;
+        for (at, entry) in delta.to_delete(me) {
+            self.delete(*at, entry);
+        }
+        let (mut create, mut open) = (Vec::new(), Vec::new());
+        for (at, entry) in &delta.partitions_changed {
+            let (Some(replica), Some(topic)) = (entry.replica(me), image.topic(at.topic)) else {
+                continue;
+            };
+            if self.options.table.contains(*at) {
+                continue;
+            }
+            let wanted = Wanted { topic: Arc::clone(topic), entry: Arc::clone(entry), at: *at };
+            if replica.directory == DirectoryId::NONE {
+                create.push(wanted);
+            } else {
+                open.push((wanted, replica.directory));
+            }
+        }
+        self.open_logs(&open);
+        self.create_logs(&create, runtime);
+        for (at, entry) in &delta.partitions_changed {
+            self.lead(*at, entry);
+        }
+        for topic in &delta.configs_changed {
+            self.alter(topic);
+        }
+        self.done = Arc::clone(image);
+    }
+
+    /// Opens logs whose directory is known: a folder that is not there is never made a second time.
+    fn open_logs(&self, wanted: &[(Wanted, DirectoryId)]) {
+        if wanted.is_empty() {
+            return;
+        }
+        let share = wanted.len().div_ceil(OPENERS_MAX);
+        std::thread::scope(|scope| {
+            for part in wanted.chunks(share) {
+                scope.spawn(move || {
+                    for (wanted, directory) in part {
+                        self.open_log(wanted, *directory);
+                    }
+                });
+            }
+        });
+    }
+
+    fn open_log(&self, wanted: &Wanted, directory: DirectoryId) {
+        let Some(dir) = self.directory(directory) else {
+            let reason = format!(
+                "its log directory {directory} is not among data_dirs; is the disk mounted?"
+            );
+            return self.offline(wanted, reason);
+        };
+        let settings = self.settings(&wanted.topic);
+        let now = self.options.clock.wall();
+        match Log::open(dir.dir(), wanted.at, settings.log.clone(), now) {
+            Ok((log, report)) => {
+                self.report(wanted, dir, &report);
+                self.serve(wanted, dir, log, settings);
+            }
+            Err(error) => self.offline(wanted, error.to_string()),
+        }
+    }
+
+    /// Makes the folders of new replicas, commits their directories, then serves them.
+    fn create_logs(&self, wanted: &[Wanted], runtime: &Handle) {
+        let mut created = Vec::new();
+        for wanted in wanted {
+            if let Some(dir) = self.choose_directory(&created) {
+                match self.create_log(wanted, dir) {
+                    Ok((log, settings)) => {
+                        created.push((wanted.clone(), Arc::clone(dir), log, settings));
+                    }
+                    Err(error) => self.offline(wanted, error),
+                }
+            } else {
+                self.offline(wanted, "no log directory takes new partitions".to_owned());
+            }
+        }
+        if created.is_empty() {
+            return;
+        }
+        let replicas = created
+            .iter()
+            .map(|(wanted, dir, ..)| AssignedReplica {
+                topic: wanted.at.topic,
+                partition: wanted.at.partition,
+                directory: dir.dir().directory_id(),
+            })
+            .collect();
+        let assign = self.options.metadata.assign_directories(
+            self.options.broker,
+            self.options.epoch,
+            replicas,
+            METADATA_TIMEOUT,
+        );
+        match runtime.block_on(assign) {
+            Ok(results) => {
+                for ((wanted, dir, log, settings), result) in created.into_iter().zip(results) {
+                    match result {
+                        Ok(()) => self.serve(&wanted, &dir, log, settings),
+                        // The topic was deleted meanwhile; the next image says so.
+                        Err(refusal) => tracing::debug!(partition = wanted.name(), %refusal, "not assigned"),
+                    }
+                }
+            }
+            Err(error) => {
+                for (wanted, ..) in &created {
+                    self.offline(wanted, format!("its directory could not be committed: {error}"));
+                }
+            }
+        }
+    }
+
+    fn create_log(&self, wanted: &Wanted, dir: &Arc<Directory>) -> Result<(Log, Settings), String> {
+        let settings = self.settings(&wanted.topic);
+        let now = self.options.clock.wall();
+        // A crash between the folder and its commit leaves a folder that nothing was ever appended to.
+        let (dir, options) = (dir.dir(), settings.log.clone());
+        let is_there = dir.fs().exists(&dir.folder(wanted.at));
+        let log = if is_there {
+            Log::open(dir, wanted.at, options, now).map(|(log, _)| log)
+        } else {
+            let metadata =
+                PartitionMetadata { topic: wanted.at.topic, name: wanted.topic.name.to_string() };
+            Log::create(dir, wanted.at, &metadata, options, now)
+        };
+        log.map(|log| (log, settings)).map_err(|error| error.to_string())
+    }
+
+    /// The directory with the fewest partitions among those that take writes.
+    fn choose_directory(
+        &self,
+        created: &[(Wanted, Arc<Directory>, Log, Settings)],
+    ) -> Option<&Arc<Directory>> {
+        let online = self.options.table.online();
+        let load = |dir: &Arc<Directory>| {
+            let old = online.iter().filter(|p| p.dir().directory_id() == dir.dir().directory_id());
+            let new = created.iter().filter(|(_, other, ..)| Arc::ptr_eq(other, dir));
+            old.count() + new.count()
+        };
+        let usable = |dir: &&Arc<Directory>| dir.dir().state() == DirState::Online;
+        self.options.table.directories().iter().filter(usable).min_by_key(|dir| load(dir))
+    }
+
+    fn serve(&self, wanted: &Wanted, directory: &Arc<Directory>, log: Log, settings: Settings) {
+        let me = Member { broker: self.options.broker, broker_epoch: self.options.epoch };
+        let topic = &wanted.topic.name;
+        let noted = directory.dir().high_watermark(wanted.at);
+        let partition = Partition::new(Parts {
+            at: wanted.at,
+            topic: topic.clone(),
+            high_watermark: noted.unwrap_or_else(|| log.log_start()),
+            log,
+            replica: Replica::new(me, settings.rules),
+            settings,
+            directory: Arc::clone(directory),
+            traffic: self.options.metrics.topic(topic),
+            figures: self.options.metrics.partition(topic, wanted.entry.index),
+        });
+        self.options.table.insert(Arc::new(partition));
+        self.lead(wanted.at, &wanted.entry);
+    }
+
+    /// Leads the partition if the image says so.
+    fn lead(&self, at: TopicPartition, entry: &PartitionEntry) {
+        let Ok(partition) = self.options.table.get(at) else { return };
+        if entry.leader != self.options.broker {
+            return partition.resign();
+        }
+        let leadership = Leadership {
+            epoch: entry.leader_epoch,
+            partition_epoch: entry.partition_epoch.get(),
+            replicas: entry.brokers().collect(),
+            isr: entry.isr.clone(),
+        };
+        if let Err(error) = partition.lead(&leadership, self.options.clock.now()) {
+            tracing::error!(%partition, %error, "cannot lead");
+        }
+    }
+
+    fn alter(&self, topic: &Arc<Topic>) {
+        for entry in &topic.partitions {
+            let at = TopicPartition::new(topic.id, entry.index);
+            if let Ok(partition) = self.options.table.get(at)
+                && let Err(error) = partition.alter(self.settings(topic))
+            {
+                tracing::error!(%partition, %error, "cannot take the new settings");
+            }
+        }
+    }
+
+    /// Takes a replica out of use and removes its folder. Readers that hold slices of it keep them.
+    fn delete(&self, at: TopicPartition, entry: &PartitionEntry) {
+        let removed = self.options.table.remove(at);
+        if let Some(partition) = &removed
+            && let Err(error) = partition.close()
+        {
+            tracing::warn!(%partition, %error, "a deleted partition did not close well");
+        }
+        let Some(replica) = entry.replica(self.options.broker) else { return };
+        let Some(directory) = self.directory(replica.directory) else { return };
+        let dir = directory.dir();
+        let deleted = dir.delete_folder(at).and_then(|folder| match folder {
+            Some(folder) => dir.remove_folder(&folder),
+            None => Ok(()),
+        });
+        if let Err(error) = deleted {
+            tracing::warn!(partition = %at, %error, "the folder stays until the next start");
+        }
+    }
+
+    /// Removes the folders of partitions whose deletion a stop interrupted, and reports what is not ours.
+    pub(crate) fn remove_leftovers(&self) {
+        for directory in self.options.table.directories() {
+            let dir = directory.dir();
+            let found = match dir.folders() {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!(dir = %dir.path().display(), %error, "cannot list the log directory");
+                    continue;
+                }
+            };
+            for folder in &found.deleted {
+                if let Err(error) = dir.remove_folder(folder) {
+                    tracing::warn!(folder = %folder.display(), %error, "the folder stays");
+                }
+            }
+            for stranger in &found.strangers {
+                tracing::warn!(path = %stranger.display(), "not a file of this broker; left alone");
+            }
+        }
+    }
+
+    fn directory(&self, id: DirectoryId) -> Option<&Arc<Directory>> {
+        self.options.table.directories().iter().find(|dir| dir.dir().directory_id() == id)
+    }
+
+    fn settings(&self, topic: &Topic) -> Settings {
+        Settings::of_topic(&self.options.config, &topic.configs)
+    }
+
+    fn offline(&self, wanted: &Wanted, reason: String) {
+        tracing::error!(partition = wanted.name(), id = %wanted.at, reason, "partition is offline");
+        self.options.table.insert_offline(wanted.at, wanted.name(), reason);
+    }
+
+    fn report(&self, wanted: &Wanted, directory: &Directory, report: &RecoveryReport) {
+        let metrics = &directory.metrics().recovery;
+        metrics.cut_bytes.add(report.cut_bytes);
+        metrics.corrupt_ranges.add(report.bad_ranges.len() as u64);
+        if !directory.dir().was_clean() {
+            metrics.logs.increment();
+        }
+        if report.cut_bytes > 0 || !report.bad_ranges.is_empty() || report.may_have_lost_suffix {
+            tracing::warn!(
+                partition = wanted.name(),
+                kept_batches = report.kept_batches,
+                cut_bytes = report.cut_bytes,
+                may_have_lost_suffix = report.may_have_lost_suffix,
+                bad_ranges = ?report.bad_ranges,
+                "recovered; what was cut lies beside the log",
+            );
+        }
+    }
+}
+
+/// Waits for the next image; false when the broker stops.
+fn next_image(
+    newest: &mut watch::Receiver<Arc<Image>>,
+    runtime: &Handle,
+    stop: &CancellationToken,
+) -> bool {
+    runtime.block_on(async {
+        tokio::select! {
+            changed = newest.changed() => changed.is_ok(),
+            () = stop.cancelled() => false,
+        }
+    })
+}

@@ -1,0 +1,312 @@
+//! One connection of the native protocol: takes frames, begins requests in the order in which they came, and
+//! writes answers as they become ready.
+//!
+//! One task does it all. It stops reading past the limits of requests and bytes in flight; a client that
+//! does not read its answers is closed after a while. Ends by itself when the client, the idle timeout, an
+//! error or a stop says so; what was begun is then still carried out, only not answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use thalweg_protocol::ErrorCode;
+use thalweg_protocol::codec::Chunks;
+use thalweg_protocol::frame::{FrameReader, decode_request_header};
+use thalweg_protocol::native::RequestHeader;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::handshake::{Opened, Peer};
+use super::limits::{Admitted, Limits, Memory};
+use super::listener::Door;
+use super::requests::RequestCounts;
+use crate::api::{Begun, Context, Failure, Request, Response, Services, begin};
+use crate::base::{Clock, Monotonic};
+use crate::frontend::native::{Decoded, decode, encode, encode_failure};
+use crate::metrics::RequestMetrics;
+use crate::transport::Outbox;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Closed {
+    /// The client closed it.
+    #[error("closed by the client")]
+    ByClient,
+    /// The socket failed.
+    #[error("socket failed: {0}")]
+    Socket(#[from] std::io::Error),
+    /// What came is not the protocol.
+    #[error("{0}")]
+    Protocol(String),
+    /// The client was silent for too long.
+    #[error("idle for {0:?}")]
+    Idle(Duration),
+    /// The client did not say in time who it is.
+    #[error("no handshake within {0:?}")]
+    HandshakeLate(Duration),
+    /// The client does not read its answers.
+    #[error("the client took none of {bytes} waiting bytes within {within:?}")]
+    SlowReader {
+        /// What waits for it.
+        bytes: usize,
+        /// For how long.
+        within: Duration,
+    },
+    /// The broker is stopping.
+    #[error("the broker is stopping")]
+    Stopping,
+    /// A produce request with `acks=none` failed: closing is the only way to say so.
+    #[error("a request without an answer failed: {0}")]
+    Unanswerable(String),
+}
+
+impl Closed {
+    /// The reason as a metric's label.
+    pub(super) const fn label(&self) -> &'static str {
+        match self {
+            Self::ByClient => "client",
+            Self::Socket(_) => "socket",
+            Self::Protocol(_) => "protocol",
+            Self::Idle(_) => "idle",
+            Self::HandshakeLate(_) => "handshake_late",
+            Self::SlowReader { .. } => "slow_reader",
+            Self::Stopping => "stopping",
+            Self::Unanswerable(_) => "unanswerable",
+        }
+    }
+}
+
+/// An answer that is ready, and how many bytes its request counts for.
+struct Answer {
+    chunks: Chunks,
+    request_bytes: usize,
+}
+
+/// Where an answer goes, and what is counted of it.
+struct Asked {
+    correlation: u32,
+    metrics: Option<Arc<RequestMetrics>>,
+    clock: Arc<dyn Clock>,
+    began: Monotonic,
+}
+
+impl Asked {
+    /// The frame that answers, counted.
+    fn answer(&self, answer: Result<Response, Failure>) -> Chunks {
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(self.clock.now().since(self.began));
+            match &answer {
+                Ok(response) => response.failures().for_each(|code| metrics.failed(code)),
+                Err(failure) => metrics.failed(failure.code),
+            }
+        }
+        match answer {
+            Ok(response) => encode(self.correlation, response),
+            Err(failure) => encode_failure(self.correlation, failure),
+        }
+    }
+}
+
+/// A connection after its handshake.
+pub(super) struct Connection {
+    stream: TcpStream,
+    frames: FrameReader,
+    outbox: Outbox,
+    waiting: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// The bytes of the requests in `waiting`.
+    waiting_bytes: usize,
+    peer: Peer,
+    listener: Arc<str>,
+    services: Arc<Services>,
+    requests: Arc<RequestCounts>,
+    limits: Arc<Limits>,
+    memory: Memory,
+    /// Keeps the place among the admitted connections.
+    _admitted: Admitted,
+    /// When something last came or went.
+    active: Instant,
+}
+
+impl Connection {
+    /// Goes on with a connection whose handshake is done.
+    pub(super) fn new(
+        stream: TcpStream,
+        opened: Opened,
+        door: &Door,
+    ) -> Self {
+        let limits = Arc::clone(&door.limits);
+        let Opened { mut frames, answer, peer, admitted } = opened;
+        frames.set_bytes_max(limits.frame_bytes_max);
+        let mut outbox = Outbox::default();
+        outbox.push(answer);
+        Self {
+            stream,
+            frames,
+            outbox,
+            waiting: FuturesUnordered::new(),
+            waiting_bytes: 0,
+            peer,
+            listener: Arc::clone(&door.name),
+            services: Arc::clone(&door.services),
+            requests: Arc::clone(&door.requests),
+            memory: limits.memory(),
+            limits,
+            _admitted: admitted,
+            active: Instant::now(),
+        }
+    }
+
+    /// Serves until the end, and says why it ended.
+    pub(super) async fn serve(mut self, stop: &CancellationToken) -> Closed {
+        match self.run(stop).await {
+            Ok(never) => match never {},
+            Err(closed) => closed,
+        }
+    }
+
+    async fn run(&mut self, stop: &CancellationToken) -> Result<std::convert::Infallible, Closed> {
+        loop {
+            self.begin_what_arrived()?;
+            if stop.is_cancelled() && self.waiting.is_empty() && self.outbox.is_empty() {
+                return Err(Closed::Stopping);
+            }
+            let reads = self.may_begin() && !stop.is_cancelled();
+            let expires = self.expires();
+            let has_memory = self.memory.covers(self.frames.announced_bytes());
+            tokio::select! {
+                biased;
+                Some(answer) = self.waiting.next(), if !self.waiting.is_empty() => {
+                    self.waiting_bytes -= answer.request_bytes;
+                    self.outbox.push(answer.chunks);
+                }
+                written = self.outbox.write_some(&self.stream), if !self.outbox.is_empty() => {
+                    written?;
+                    self.active = Instant::now();
+                }
+                () = self.memory.grant(self.frames.announced_bytes()), if reads && !has_memory => {}
+                ready = self.stream.readable(), if reads && has_memory => {
+                    ready?;
+                    self.read()?;
+                }
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                () = tokio::time::sleep_until(expires) => self.expired()?,
+            }
+        }
+    }
+
+    /// Reads what the socket has into a buffer that is there only while something is in it.
+    fn read(&mut self) -> Result<(), Closed> {
+        match self.stream.try_read_buf(self.frames.buffer()) {
+            Ok(0) => Err(Closed::ByClient),
+            Ok(_) => {
+                self.active = Instant::now();
+                Ok(())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether another request may begin: neither too many nor too large ones are in flight.
+    fn may_begin(&self) -> bool {
+        self.waiting.len() < self.limits.requests_in_flight_max
+            && self.waiting_bytes + self.outbox.bytes() < self.limits.bytes_in_flight_max
+    }
+
+    fn begin_what_arrived(&mut self) -> Result<(), Closed> {
+        while self.may_begin() {
+            let frame = self.frames.next_frame().map_err(|e| Closed::Protocol(e.to_string()))?;
+            let Some(frame) = frame else { break };
+            self.memory.release();
+            self.begin(frame)?;
+        }
+        if self.frames.buffered_bytes() == 0 {
+            self.frames.release();
+        }
+        Ok(())
+    }
+
+    /// Begins one request; its answer is in the outbox or among the waiting ones when this returns.
+    fn begin(&mut self, frame: Bytes) -> Result<(), Closed> {
+        let request_bytes = frame.len();
+        let (header, body) =
+            decode_request_header(frame).map_err(|error| Closed::Protocol(error.to_string()))?;
+        let asked = Asked {
+            correlation: header.correlation,
+            metrics: self.requests.kind(header.api).map(Arc::clone),
+            began: self.services.clock.now(),
+            clock: Arc::clone(&self.services.clock),
+        };
+        let request = match decode(&header, body).and_then(only_requests) {
+            Ok(request) => request,
+            Err(failure) => {
+                tracing::debug!(client = %self.peer, %failure, "request refused");
+                self.outbox.push(asked.answer(Err(failure)));
+                return Ok(());
+            }
+        };
+        let context = Context {
+            timeout: self.timeout(&header),
+            listener: Arc::clone(&self.listener),
+        };
+        match begin(&self.services, request, context) {
+            Begun::Done(answer) => self.outbox.push(asked.answer(answer)),
+            Begun::Waiting(waiting) => {
+                self.waiting_bytes += request_bytes;
+                self.waiting.push(Box::pin(async move {
+                    Answer { chunks: asked.answer(waiting.await), request_bytes }
+                }));
+            }
+            Begun::Silent(Ok(())) => {}
+            Begun::Silent(Err(failure)) => return Err(Closed::Unanswerable(failure.message)),
+        }
+        Ok(())
+    }
+
+    /// The request's deadline, within the broker's own.
+    fn timeout(&self, header: &RequestHeader) -> Duration {
+        match header.timeout_ms {
+            0 => self.limits.request_timeout_max,
+            ms => Duration::from_millis(u64::from(ms)).min(self.limits.request_timeout_max),
+        }
+    }
+
+    /// When the connection has been without progress for too long. A client that waits for an answer is not
+    /// idle: the answer's deadline ends that wait.
+    fn expires(&self) -> Instant {
+        let allowed = if !self.outbox.is_empty() {
+            self.limits.slow_reader_max
+        } else if self.waiting.is_empty() {
+            self.limits.idle_max
+        } else {
+            self.limits.idle_max + self.limits.request_timeout_max
+        };
+        self.active + allowed
+    }
+
+    fn expired(&self) -> Result<(), Closed> {
+        if self.outbox.is_empty() {
+            return Err(Closed::Idle(self.limits.idle_max));
+        }
+        Err(Closed::SlowReader { bytes: self.outbox.bytes(), within: self.limits.slow_reader_max })
+    }
+}
+
+/// What opens a connection is refused once it is open.
+fn only_requests(decoded: Decoded) -> Result<Request, Failure> {
+    match decoded {
+        Decoded::Request(request) => Ok(request),
+        Decoded::Handshake(_) => Err(Failure::new(
+            ErrorCode::InvalidRequest,
+            "the handshake of this connection is done; open another connection for another one",
+        )),
+        Decoded::Authenticate(request) => Err(Failure::new(
+            ErrorCode::AuthenticationFailed,
+            format!("mechanism {:?}: this broker asks for no authentication", request.mechanism),
+        )),
+    }
+}

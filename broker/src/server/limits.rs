@@ -1,0 +1,205 @@
+//! What strangers may take of the broker: connections, frames, bytes in flight, time.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Frames up to this size need no grant of memory: every connection may hold one buffer of it.
+const UNGRANTED_BYTES: usize = 64 * 1024;
+
+/// The memory budget counts in pieces of this size, so that it fits a semaphore.
+const PIECE_BYTES: usize = 1024;
+
+/// The limits of all connections together and of each.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    /// The largest frame, in bytes after the length.
+    pub(crate) frame_bytes_max: usize,
+    /// Past so many requests in flight a connection is not read.
+    pub(crate) requests_in_flight_max: usize,
+    /// Past so many bytes in flight a connection is not read.
+    pub(crate) bytes_in_flight_max: usize,
+    /// A silent connection is closed after so long.
+    pub(crate) idle_max: Duration,
+    /// A connection without a handshake is closed after so long.
+    pub(crate) handshake_max: Duration,
+    /// A client that takes none of its answers is closed after so long.
+    pub(crate) slow_reader_max: Duration,
+    /// No request is waited for longer.
+    pub(crate) request_timeout_max: Duration,
+    /// All connections together.
+    pub(crate) connections_max: usize,
+    /// The connections of one address.
+    pub(crate) connections_per_address_max: usize,
+    /// Connections that have not finished their handshake, all together.
+    pub(crate) handshakes: Arc<Semaphore>,
+    /// Memory for large frames of all connections together, in pieces.
+    pub(crate) memory: Arc<Semaphore>,
+    /// How many pieces there are.
+    pub(crate) memory_pieces: usize,
+    /// The connections of each address.
+    pub(crate) addresses: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Why a connection is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refused {
+    /// There are too many in all.
+    #[error("{0} connections are open, as many as connections_max allows")]
+    Total(usize),
+    /// Too many have not finished their handshake.
+    #[error("as many connections as handshakes_max allows have not finished their handshake")]
+    Handshakes,
+    /// There are too many from this address.
+    #[error("{0} connections are open from this address, as many as connections_per_address_max allows")]
+    Address(usize),
+}
+
+impl Refused {
+    /// The reason as a metric's label.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Total(_) => "connections_max",
+            Self::Handshakes => "handshakes_max",
+            Self::Address(_) => "connections_per_address_max",
+        }
+    }
+}
+
+impl Limits {
+    /// A budget of `bytes` for large frames, as the pieces that [`Limits::memory`] counts.
+    pub(crate) fn pieces(bytes: usize) -> usize {
+        (bytes / PIECE_BYTES).clamp(1, Semaphore::MAX_PERMITS)
+    }
+
+    /// A place for one more handshake, given back when it is dropped.
+    pub(crate) fn begin_handshake(&self) -> Result<OwnedSemaphorePermit, Refused> {
+        Arc::clone(&self.handshakes).try_acquire_owned().map_err(|_full| Refused::Handshakes)
+    }
+
+    /// A place for one more connection from `address`.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, Refused> {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let total: usize = addresses.values().sum();
+        if total >= self.connections_max {
+            return Err(Refused::Total(total));
+        }
+        let count = addresses.entry(address).or_default();
+        if *count >= self.connections_per_address_max {
+            return Err(Refused::Address(*count));
+        }
+        *count += 1;
+        Ok(Admitted { limits: Arc::clone(self), address })
+    }
+
+    /// One connection's share of the memory for large frames; nothing yet.
+    pub(crate) fn memory(&self) -> Memory {
+        Memory { budget: Arc::clone(&self.memory), pieces_max: self.memory_pieces, held: None, granted: 0 }
+    }
+}
+
+/// A place among the connections, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    limits: Arc<Limits>,
+    address: IpAddr,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut addresses = self.limits.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What one connection holds of the memory for large frames: granted before a large frame is read, given
+/// back when its request has begun.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    budget: Arc<Semaphore>,
+    pieces_max: usize,
+    held: Option<OwnedSemaphorePermit>,
+    granted: usize,
+}
+
+impl Memory {
+    /// Whether a frame of `bytes` may be read now.
+    pub(crate) const fn covers(&self, bytes: usize) -> bool {
+        bytes <= UNGRANTED_BYTES || bytes <= self.granted
+    }
+
+    /// Waits until a frame of `bytes` may be read. Dropping the future takes nothing.
+    pub(crate) async fn grant(&mut self, bytes: usize) {
+        // A frame larger than the whole budget takes all of it.
+        let pieces = bytes.div_ceil(PIECE_BYTES).min(self.pieces_max);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.budget).acquire_many_owned(pieces).await;
+        self.held = Some(permit.expect("the budget is never closed"));
+        self.granted = bytes;
+    }
+
+    /// Gives back what is held.
+    pub(crate) fn release(&mut self) {
+        self.held = None;
+        self.granted = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Arc<Limits> {
+        Arc::new(Limits {
+            frame_bytes_max: 1 << 20,
+            requests_in_flight_max: 4,
+            bytes_in_flight_max: 1 << 20,
+            idle_max: Duration::from_secs(1),
+            handshake_max: Duration::from_secs(1),
+            slow_reader_max: Duration::from_secs(1),
+            request_timeout_max: Duration::from_secs(1),
+            connections_max: 3,
+            connections_per_address_max: 2,
+            handshakes: Arc::new(Semaphore::new(2)),
+            memory: Arc::new(Semaphore::new(Limits::pieces(256 * 1024))),
+            memory_pieces: Limits::pieces(256 * 1024),
+            addresses: Mutex::default(),
+        })
+    }
+
+    #[test]
+    fn connections_are_counted_in_total_and_by_address() {
+        let limits = limits();
+        let one: IpAddr = [127, 0, 0, 1].into();
+        let two: IpAddr = [127, 0, 0, 2].into();
+        let first = limits.admit(one).unwrap();
+        let _second = limits.admit(one).unwrap();
+        assert_eq!(limits.admit(one).unwrap_err(), Refused::Address(2));
+        let _third = limits.admit(two).unwrap();
+        assert_eq!(limits.admit(two).unwrap_err(), Refused::Total(3));
+        drop(first);
+        assert!(limits.admit(two).is_ok());
+    }
+
+    #[tokio::test]
+    async fn large_frames_wait_for_memory() {
+        let limits = limits();
+        let (mut one, mut two) = (limits.memory(), limits.memory());
+        assert!(one.covers(UNGRANTED_BYTES));
+        assert!(!one.covers(200 * 1024));
+        one.grant(200 * 1024).await;
+        assert!(one.covers(200 * 1024));
+        assert!(futures_util::FutureExt::now_or_never(two.grant(100 * 1024)).is_none());
+        one.release();
+        two.grant(100 * 1024).await;
+        assert!(two.covers(100 * 1024));
+    }
+}

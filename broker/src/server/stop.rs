@@ -1,0 +1,93 @@
+//! Stops a broker in order: no more connections, requests under way are answered, logs are synced and closed, and
+//! last the mark that says so.
+
+use std::time::Duration;
+
+use super::start::Broker;
+use crate::partition::Directory;
+
+/// How long dropped tasks get to end; nothing of value waits in them.
+const ABANDON: Duration = Duration::from_millis(500);
+
+impl Broker {
+    /// Drains and stops. Blocks, at most for the drain deadline and the time that closing the logs takes. False
+    /// when the stop was not clean: the next start then recovers.
+    pub fn stop(mut self) -> bool {
+        self.readiness.not_ready("stop", "the broker is stopping");
+        self.stop.cancel();
+        let drained = self.drain();
+        self.join_threads();
+        let closed = self.close_logs();
+        for runtime in [self.data.take(), self.control.take()].into_iter().flatten() {
+            runtime.shutdown_timeout(ABANDON);
+        }
+        drained && closed
+    }
+
+    /// Waits until every connection has answered what it had begun.
+    fn drain(&self) -> bool {
+        self.connections.close();
+        let Some(control) = &self.control else { return true };
+        let ended = async {
+            tokio::time::timeout(self.drain_max, self.connections.wait()).await.is_ok()
+        };
+        let drained = control.block_on(ended);
+        if !drained {
+            let left = self.connections.len();
+            tracing::warn!(left, drain_max = ?self.drain_max, "connections were still busy; closing them");
+        }
+        drained
+    }
+
+    fn join_threads(&mut self) {
+        if let Some(assignment) = self.assignment.take()
+            && assignment.join().is_err()
+        {
+            tracing::error!("the assignment thread has panicked; see above");
+        }
+        if let Some(maintenance) = self.maintenance.take() {
+            maintenance.stop();
+        }
+        for flusher in self.flushers.drain(..) {
+            flusher.stop();
+        }
+    }
+
+    /// Closes every log; each directory whose logs all closed gets the mark of a clean stop.
+    fn close_logs(&self) -> bool {
+        let directories = self.table.directories().iter();
+        directories.fold(true, |clean, directory| self.close_directory(directory) && clean)
+    }
+
+    fn close_directory(&self, directory: &Directory) -> bool {
+        let dir = directory.dir();
+        directory.note_appends(&self.table);
+        let mut closed = true;
+        for partition in self.table.held_by(dir.directory_id()) {
+            if let Err(error) = partition.close() {
+                tracing::warn!(%partition, %error, "not closed well");
+                closed = false;
+            }
+        }
+        directory.checkpoint(&self.table);
+        if !closed {
+            return false;
+        }
+        if let Err(error) = dir.close_clean() {
+            tracing::warn!(dir = %dir.path().display(), %error, "no clean mark; the next start recovers");
+            return false;
+        }
+        true
+    }
+}
+
+/// Without [`Broker::stop`] nothing is drained or marked clean: the next start recovers.
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.join_threads();
+        for runtime in [self.data.take(), self.control.take()].into_iter().flatten() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Log directories: locked, foreign, missing, unwritable.
+
+use thalweg_broker::base::ByteSize;
+use thalweg_broker::config::Address;
+
+use crate::support::{Fixture, create, numbered, publish};
+
+#[tokio::test]
+async fn a_second_broker_on_the_same_folder_is_refused() {
+    let fixture = Fixture::start();
+    let error = fixture.try_start(|_| {}).map(drop).unwrap_err().to_string();
+    assert!(error.contains("data") && error.contains("in use by another process"), "{error}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_the_way_out() {
+    let fixture = Fixture::start();
+    let port = fixture.broker().addresses()[0].port();
+    let error = fixture
+        .try_start(|config| config.listeners[0].address = Address::new("127.0.0.1", port))
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(&port.to_string()) && error.contains("another port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_foreign_folder_is_refused() {
+    let mut fixture = Fixture::start();
+    assert!(fixture.stop());
+    let other_node =
+        fixture.try_start(|config| config.node_id = thalweg_client::BrokerId::new(7));
+    let error = other_node.map(drop).unwrap_err().to_string();
+    assert!(error.contains('7'), "{error}");
+    let stranger = tempfile::tempdir().unwrap();
+    std::fs::write(stranger.path().join("holiday.jpg"), b"not a log").unwrap();
+    let error = fixture
+        .try_start(|config| config.data_dirs = vec![stranger.path().to_owned()])
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("holiday.jpg"), "{error}");
+    assert_eq!(std::fs::read(stranger.path().join("holiday.jpg")).unwrap(), b"not a log");
+}
+
+#[tokio::test]
+async fn a_missing_partition_folder_is_offline_and_never_made_again() {
+    let mut fixture = Fixture::start();
+    let client = fixture.client();
+    create(&client, "two", 2, &[]).await;
+    let producer = client.producer().build().await.unwrap();
+    publish(&producer, "two", 0, &numbered("v", 10)).await;
+    drop((producer, client));
+    assert!(fixture.stop());
+    let folder = std::fs::read_dir(fixture.data())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with("-0"))
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    fixture.restart_with(|_| {});
+    assert_eq!(fixture.broker().offline_partitions().len(), 1);
+    let described = fixture.client().admin().describe_topic("two").await.unwrap();
+    let error = described.partitions[0].error.as_ref().unwrap();
+    assert!(error.message.contains("missing"), "{error}");
+    assert!(described.partitions[1].error.is_none());
+    assert!(!folder.exists(), "an unmounted disk must not become an empty partition");
+}
+
+#[tokio::test]
+async fn partitions_spread_over_log_directories() {
+    let fixture = Fixture::start_with(|config| {
+        let first = config.data_dirs[0].clone();
+        config.data_dirs.push(first.with_file_name("second"));
+    });
+    create(&fixture.client(), "spread", 10, &[]).await;
+    let count = |folder: &str| {
+        let entries = std::fs::read_dir(fixture.folder.path().join(folder)).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.unwrap().file_name().to_string_lossy().into_owned()
+        };
+        // A partition's folder is a UUID, a hyphen and a number.
+        entries.map(name).filter(|name| name.len() > 36 && name.matches('-').count() == 5).count()
+    };
+    assert_eq!((count("data"), count("second")), (5, 5));
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_early_and_reads_go_on() {
+    let mut fixture = Fixture::start();
+    let client = fixture.client();
+    create(&client, "full", 1, &[]).await;
+    let producer = client.producer().build().await.unwrap();
+    publish(&producer, "full", 0, &numbered("v", 10)).await;
+    drop((producer, client));
+    assert!(fixture.stop());
+    // A floor above what any disk has: the directory is read-only from the start.
+    fixture.restart_with(|config| config.storage.free_bytes_min = ByteSize::gib(1024 * 1024));
+    let client = fixture.client();
+    assert_eq!(crate::support::read(&client, "full", 10).await.len(), 10);
+    let producer =
+        client.producer().delivery_timeout(std::time::Duration::from_millis(500)).build().await.unwrap();
+    let receipt = producer.send(thalweg_client::Record::to("full").value("x")).await.unwrap();
+    let error = crate::support::within(receipt).await.unwrap_err().to_string();
+    assert!(error.contains("full"), "{error}");
+}
