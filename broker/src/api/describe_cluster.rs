@@ -49,7 +49,11 @@ pub(super) fn answer(services: &Services, context: &Context) -> Response {
         .map(|broker| DescribedBroker {
             leaders: count(&image, |partition| partition.leader == broker.id),
             replicas: count(&image, |partition| partition.replica(broker.id).is_some()),
-            directories: if broker.id == me { directories(services, &image, me) } else { Vec::new() },
+            directories: if broker.id == me {
+                directories(services, &image, me)
+            } else {
+                Vec::new()
+            },
             broker: Arc::clone(broker),
         })
         .collect();

@@ -85,7 +85,9 @@ impl Response {
         fn named<T>(
             topics: &[(String, Result<T, Failure>)],
         ) -> Box<dyn Iterator<Item = ErrorCode> + '_> {
-            Box::new(topics.iter().filter_map(|(_, outcome)| outcome.as_ref().err().map(|f| f.code)))
+            Box::new(
+                topics.iter().filter_map(|(_, outcome)| outcome.as_ref().err().map(|f| f.code)),
+            )
         }
         match self {
             Self::Produce(response) => codes(&response.items),
@@ -126,9 +128,9 @@ pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context
         Request::Metadata(request) => {
             Begun::Done(Ok(Response::Metadata(metadata::answer(&services, &request, &context))))
         }
-        Request::DescribeCluster => {
-            Begun::Done(Ok(Response::DescribeCluster(describe_cluster::answer(&services, &context))))
-        }
+        Request::DescribeCluster => Begun::Done(Ok(Response::DescribeCluster(
+            describe_cluster::answer(&services, &context),
+        ))),
         Request::DescribeTopics(request) => {
             Begun::Done(Ok(Response::DescribeTopics(describe_topics::answer(&services, &request))))
         }
@@ -144,7 +146,9 @@ pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context
         Request::AlterTopics(request) => {
             Begun::Waiting(Box::pin(topics::alter(services, request, context)))
         }
-        Request::ListOffsets(request) => Begun::Waiting(Box::pin(list_offsets::answer(services, request))),
+        Request::ListOffsets(request) => {
+            Begun::Waiting(Box::pin(list_offsets::answer(services, request)))
+        }
         Request::InitProducer(request) => {
             Begun::Waiting(Box::pin(init_producer::answer(services, request, context)))
         }

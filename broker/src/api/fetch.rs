@@ -61,15 +61,15 @@ pub(super) fn begin(services: Arc<Services>, mut request: Request, context: &Con
         return Begun::Done(Ok(super::Response::Fetch(attempt.into_response())));
     }
     Begun::Waiting(Box::pin(async move {
-        let attempt =
-            if enough { attempt } else { wait(&services, &request).await };
+        let attempt = if enough { attempt } else { wait(&services, &request).await };
         let attempt = warm(&services, attempt).await;
         Ok(super::Response::Fetch(attempt.into_response()))
     }))
 }
 
 fn attempt(services: &Services, request: &Request) -> Attempt {
-    let mut attempt = Attempt { items: Vec::with_capacity(request.items.len()), bytes: 0, failed: false };
+    let mut attempt =
+        Attempt { items: Vec::with_capacity(request.items.len()), bytes: 0, failed: false };
     for item in &request.items {
         let left = request.bytes_max.saturating_sub(attempt.bytes);
         // The first records of an answer come even when one batch is larger than the limit: a reader would
@@ -83,7 +83,8 @@ fn attempt(services: &Services, request: &Request) -> Attempt {
             at_least_one,
         };
         let partition = services.table.get(item.partition);
-        let outcome = partition.and_then(|partition| partition.fetch(&wanted)).map_err(Failure::from);
+        let outcome =
+            partition.and_then(|partition| partition.fetch(&wanted)).map_err(Failure::from);
         match &outcome {
             Ok(fetched) => attempt.bytes += fetched.bytes(),
             Err(_) => attempt.failed = true,
@@ -116,19 +117,21 @@ async fn warm(services: &Services, attempt: Attempt) -> Attempt {
     if !attempt.is_cold() {
         return attempt;
     }
-    services.reads.run(move || {
-        let mut attempt = attempt;
-        for (_, outcome) in &mut attempt.items {
-            if let Ok(fetched) = outcome
-                && let Err(error) = fetched.populate()
-            {
-                let message = format!("cannot read the log from disk: {error}");
-                *outcome = Err(Failure::new(ErrorCode::StorageOffline, message));
+    services
+        .reads
+        .run(move || {
+            let mut attempt = attempt;
+            for (_, outcome) in &mut attempt.items {
+                if let Ok(fetched) = outcome
+                    && let Err(error) = fetched.populate()
+                {
+                    let message = format!("cannot read the log from disk: {error}");
+                    *outcome = Err(Failure::new(ErrorCode::StorageOffline, message));
+                }
             }
-        }
-        attempt
-    })
-    .await
+            attempt
+        })
+        .await
 }
 
 impl Attempt {
@@ -147,7 +150,9 @@ impl Attempt {
             bytes: fetched.into_records(),
         };
         let items = self.items.into_iter();
-        Response { items: items.map(|(partition, outcome)| (partition, outcome.map(records))).collect() }
+        Response {
+            items: items.map(|(partition, outcome)| (partition, outcome.map(records))).collect(),
+        }
     }
 }
 

@@ -18,10 +18,13 @@ pub(crate) struct Item {
     pub(crate) wanted: LeaderEpoch,
 }
 
-/// What was found, in the order of the request: the largest epoch not above the wanted one, and its end.
+/// The largest epoch not above the wanted one, and its end; none when all are above.
+pub(crate) type Found = Option<(LeaderEpoch, Offset)>;
+
+/// What was found, in the order of the request.
 #[derive(Debug)]
 pub(crate) struct Response {
-    pub(crate) items: Vec<(TopicPartition, Result<Option<(LeaderEpoch, Offset)>, Failure>)>,
+    pub(crate) items: Vec<(TopicPartition, Result<Found, Failure>)>,
 }
 
 /// Answers from the epochs that each log keeps in memory.

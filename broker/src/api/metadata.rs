@@ -38,7 +38,10 @@ pub(super) fn answer(services: &Services, request: &Request, context: &Context) 
         image.topic(*id).cloned().ok_or_else(|| Missing {
             name: String::new(),
             id: *id,
-            failure: Failure::new(ErrorCode::UnknownTopic, format!("there is no topic with id {id}")),
+            failure: Failure::new(
+                ErrorCode::UnknownTopic,
+                format!("there is no topic with id {id}"),
+            ),
         })
     }));
     Response { image, listener: Arc::clone(&context.listener), topics }

@@ -136,7 +136,9 @@ async fn wait(
         };
         if outcome == Outcome::Unknown {
             fail(&mut response, place, |name| {
-                format!("{name}: written, but this broker stopped leading before it was committed; send the same sequence again")
+                format!(
+                    "{name}: written, but this broker stopped leading before it was committed; send the same sequence again"
+                )
             });
         }
     }

@@ -17,7 +17,10 @@ impl ReadPool {
     }
 
     /// Runs `read` away from the workers.
-    pub(crate) async fn run<T: Send + 'static>(&self, read: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         let _permit = self.permits.acquire().await.expect("the pool is never closed");
         match tokio::task::spawn_blocking(read).await {
             Ok(value) => value,

@@ -74,8 +74,7 @@ pub(super) async fn delete(
     request: Delete,
     context: Context,
 ) -> Result<Response, Failure> {
-    let results =
-        services.metadata.delete_topics(request.names.clone(), context.timeout).await?;
+    let results = services.metadata.delete_topics(request.names.clone(), context.timeout).await?;
     Ok(Response::DeleteTopics(outcomes(request.names, results)))
 }
 

@@ -31,7 +31,9 @@ pub enum PartitionError {
         epoch: LeaderEpoch,
     },
     /// The request names an older epoch.
-    #[error("{name}: leader epoch {found} is over, the current one is {current}; refresh the metadata")]
+    #[error(
+        "{name}: leader epoch {found} is over, the current one is {current}; refresh the metadata"
+    )]
     FencedEpoch {
         /// The partition.
         name: String,
@@ -51,7 +53,9 @@ pub enum PartitionError {
         current: LeaderEpoch,
     },
     /// The in-sync set is too small to commit anything.
-    #[error("{name}: {in_sync} replicas are in sync, min.insync.replicas asks for {needed}; nothing was written")]
+    #[error(
+        "{name}: {in_sync} replicas are in sync, min.insync.replicas asks for {needed}; nothing was written"
+    )]
     NotEnoughReplicas {
         /// The partition.
         name: String,
@@ -71,7 +75,9 @@ pub enum PartitionError {
         end: Offset,
     },
     /// The offset lies outside of what can be read.
-    #[error("{name}: offset {offset} is out of range; the log holds {log_start} to {high_watermark}")]
+    #[error(
+        "{name}: offset {offset} is out of range; the log holds {log_start} to {high_watermark}"
+    )]
     OutOfRange {
         /// The partition.
         name: String,
@@ -147,13 +153,12 @@ impl PartitionError {
             Self::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
             Self::Truncated { .. } => ErrorCode::LogTruncated,
             Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-            Self::Offline { .. } => ErrorCode::StorageOffline,
             Self::Batch { error, .. } => error.code(),
             Self::Append { error, .. } => error.code(),
             Self::Read { error, .. } => error.code(),
             Self::Log { error, .. } => error.code(),
             Self::Checkpoint { error, .. } if error.is_full() => ErrorCode::StorageFull,
-            Self::Checkpoint { .. } => ErrorCode::StorageOffline,
+            Self::Offline { .. } | Self::Checkpoint { .. } => ErrorCode::StorageOffline,
         }
     }
 }

@@ -59,11 +59,8 @@ impl Flusher {
         metrics: Arc<SyncMetrics>,
     ) -> io::Result<(Self, Worker)> {
         let limits = FlushLimits::default();
-        let state = State {
-            commit: GroupCommit::new(limits),
-            partitions: HashMap::new(),
-            stopping: false,
-        };
+        let state =
+            State { commit: GroupCommit::new(limits), partitions: HashMap::new(), stopping: false };
         let shared =
             Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), clock, limits });
         let flusher = Self { shared: Arc::clone(&shared) };
@@ -153,13 +150,16 @@ impl Shared {
     fn finish(&self, dir: &LogDir, results: Vec<Synced>) {
         let mut outcomes = Vec::with_capacity(results.len());
         for (partition, result) in &results {
-            outcomes.push((partition.at(), match result {
-                Ok(_) => SyncResult::Synced,
-                Err(error) => {
-                    dir.failed(&format!("sync of {partition}"), error);
-                    SyncResult::Failed
-                }
-            }));
+            outcomes.push((
+                partition.at(),
+                match result {
+                    Ok(_) => SyncResult::Synced,
+                    Err(error) => {
+                        dir.failed(&format!("sync of {partition}"), error);
+                        SyncResult::Failed
+                    }
+                },
+            ));
         }
         let mut state = self.lock();
         let published = state.commit.finished(outcomes);

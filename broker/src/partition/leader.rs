@@ -189,9 +189,7 @@ impl Leader {
         }
         let lag_max = self.rules.lag_max;
         let lags = |broker: &BrokerId| {
-            self.followers
-                .iter()
-                .any(|f| f.broker == *broker && now.since(f.caught_up) > lag_max)
+            self.followers.iter().any(|f| f.broker == *broker && now.since(f.caught_up) > lag_max)
         };
         let kept: Vec<_> =
             self.isr.committed().iter().copied().filter(|broker| !lags(broker)).collect();
@@ -216,7 +214,8 @@ impl Leader {
             let follower = self.followers.iter().find(|f| f.broker == broker);
             follower.map_or(self.me.broker_epoch, |f| f.broker_epoch)
         };
-        let member = |broker: &BrokerId| Member { broker: *broker, broker_epoch: epoch_of(*broker) };
+        let member =
+            |broker: &BrokerId| Member { broker: *broker, broker_epoch: epoch_of(*broker) };
         effects.push(Effect::ProposeIsr {
             members: brokers.iter().map(member).collect(),
             leader_epoch: self.epoch,
@@ -237,7 +236,10 @@ impl Leader {
             self.high_watermark = position;
             effects.push(Effect::AdvanceHighWatermark { to: position });
         }
-        assert!(self.high_watermark <= self.ends.log_end, "nothing is committed before it is appended");
+        assert!(
+            self.high_watermark <= self.ends.log_end,
+            "nothing is committed before it is appended"
+        );
     }
 }
 

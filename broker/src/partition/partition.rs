@@ -10,10 +10,12 @@ use bytes::Bytes;
 use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch, check_produced};
 use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
-use thalweg_storage::{CheckedBatch, DirState, Log, LogDir, LogReader, Read, ReadError, RecoveryMark, SegmentAppend};
+use thalweg_storage::{
+    CheckedBatch, DirState, Log, LogDir, LogReader, Read, ReadError, RecoveryMark, SegmentAppend,
+};
 
-use super::error::PartitionError;
 use super::directory::Directory;
+use super::error::PartitionError;
 use super::high_watermark::{Durability, Ends};
 use super::leader::Leadership;
 use super::replica::{Effect, Input, Replica};
@@ -272,9 +274,10 @@ impl Partition {
     pub fn fetch(&self, request: &ReadRequest) -> Result<Fetched, PartitionError> {
         self.check_leads(request.leader_epoch)?;
         self.check_history(request)?;
-        let high_watermark = match planted(Defect::ReadAboveHighWatermark) {
-            true => self.reader.log_end(),
-            false => self.readable_end(),
+        let high_watermark = if planted(Defect::ReadAboveHighWatermark) {
+            self.reader.log_end()
+        } else {
+            self.readable_end()
         };
         let log_start = self.reader.log_start();
         if request.offset < log_start || request.offset > high_watermark {
@@ -285,7 +288,8 @@ impl Partition {
                 high_watermark,
             });
         }
-        let wanted = request.offset < high_watermark && (request.bytes_max > 0 || request.at_least_one);
+        let wanted =
+            request.offset < high_watermark && (request.bytes_max > 0 || request.at_least_one);
         let read = wanted
             .then(|| {
                 self.reader.read(
@@ -394,8 +398,7 @@ impl Partition {
         now: Monotonic,
     ) -> Result<(), PartitionError> {
         let log = self.lock_log()?;
-        let ends =
-            Ends { log_end: self.reader.log_end(), synced_end: self.reader.synced_end() };
+        let ends = Ends { log_end: self.reader.log_end(), synced_end: self.reader.synced_end() };
         let high_watermark = self.high_watermark();
         self.leading.fetch_max(leadership.epoch.get(), Ordering::AcqRel);
         self.step(&Input::Lead { leadership, ends, high_watermark, now }, || {})?;
@@ -513,7 +516,8 @@ impl Partition {
             });
         }
         let name = || self.to_string();
-        if found == LeaderEpoch::UNCHECKED || found == current || planted(Defect::IgnoreLeaderEpoch) {
+        if found == LeaderEpoch::UNCHECKED || found == current || planted(Defect::IgnoreLeaderEpoch)
+        {
             Ok(current)
         } else if found < current {
             Err(PartitionError::FencedEpoch { name: name(), found, current })

@@ -109,8 +109,7 @@ impl Table {
 
     /// Takes a partition out.
     pub fn remove(&self, at: TopicPartition) -> Option<Arc<Partition>> {
-        let removed =
-            self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&at)?;
+        let removed = self.entries.write().unwrap_or_else(PoisonError::into_inner).remove(&at)?;
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = topics.get_mut(&at.topic) {
             *count -= 1;

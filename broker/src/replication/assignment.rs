@@ -15,9 +15,7 @@ use crate::cluster::{
 };
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
-use crate::partition::{
-    Directory, Leadership, Member, Partition, Parts, Replica, Settings, Table,
-};
+use crate::partition::{Directory, Leadership, Member, Partition, Parts, Replica, Settings, Table};
 
 /// How long one request to the metadata may take.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
@@ -147,7 +145,7 @@ impl Assignment {
         let now = self.options.clock.wall();
         match Log::open(dir.dir(), wanted.at, settings.log.clone(), now) {
             Ok((log, report)) => {
-                self.report(wanted, dir, &report);
+                Self::report(wanted, dir, &report);
                 self.serve(wanted, dir, log, settings);
             }
             Err(error) => self.offline(wanted, error.to_string()),
@@ -192,7 +190,9 @@ impl Assignment {
                     match result {
                         Ok(()) => self.serve(&wanted, &dir, log, settings),
                         // The topic was deleted meanwhile; the next image says so.
-                        Err(refusal) => tracing::debug!(partition = wanted.name(), %refusal, "not assigned"),
+                        Err(refusal) => {
+                            tracing::debug!(partition = wanted.name(), %refusal, "not assigned");
+                        }
                     }
                 }
             }
@@ -337,7 +337,7 @@ impl Assignment {
         self.options.table.insert_offline(wanted.at, wanted.name(), reason);
     }
 
-    fn report(&self, wanted: &Wanted, directory: &Directory, report: &RecoveryReport) {
+    fn report(wanted: &Wanted, directory: &Directory, report: &RecoveryReport) {
         let metrics = &directory.metrics().recovery;
         metrics.cut_bytes.add(report.cut_bytes);
         metrics.corrupt_ranges.add(report.bad_ranges.len() as u64);

@@ -133,11 +133,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Goes on with a connection whose handshake is done.
-    pub(super) fn new(
-        stream: TcpStream,
-        opened: Opened,
-        door: &Door,
-    ) -> Self {
+    pub(super) fn new(stream: TcpStream, opened: Opened, door: &Door) -> Self {
         let limits = Arc::clone(&door.limits);
         let Opened { mut frames, answer, peer, admitted } = opened;
         frames.set_bytes_max(limits.frame_bytes_max);
@@ -249,10 +245,8 @@ impl Connection {
                 return Ok(());
             }
         };
-        let context = Context {
-            timeout: self.timeout(&header),
-            listener: Arc::clone(&self.listener),
-        };
+        let context =
+            Context { timeout: self.timeout(&header), listener: Arc::clone(&self.listener) };
         match begin(&self.services, request, context) {
             Begun::Done(answer) => self.outbox.push(asked.answer(answer)),
             Begun::Waiting(waiting) => {

@@ -127,9 +127,9 @@ async fn preface(
             frames.skip(PREFACE.len());
             Ok(())
         }
-        Door::Native { version } => {
-            Err(Closed::Protocol(format!("major version {version} of the native protocol is unknown")))
-        }
+        Door::Native { version } => Err(Closed::Protocol(format!(
+            "major version {version} of the native protocol is unknown"
+        ))),
         Door::Kafka => {
             Err(Closed::Protocol("Kafka's protocol is not served by this release".to_owned()))
         }

@@ -54,7 +54,9 @@ pub(crate) enum Refused {
     #[error("as many connections as handshakes_max allows have not finished their handshake")]
     Handshakes,
     /// There are too many from this address.
-    #[error("{0} connections are open from this address, as many as connections_per_address_max allows")]
+    #[error(
+        "{0} connections are open from this address, as many as connections_per_address_max allows"
+    )]
     Address(usize),
 }
 
@@ -97,7 +99,12 @@ impl Limits {
 
     /// One connection's share of the memory for large frames; nothing yet.
     pub(crate) fn memory(&self) -> Memory {
-        Memory { budget: Arc::clone(&self.memory), pieces_max: self.memory_pieces, held: None, granted: 0 }
+        Memory {
+            budget: Arc::clone(&self.memory),
+            pieces_max: self.memory_pieces,
+            held: None,
+            granted: 0,
+        }
     }
 }
 

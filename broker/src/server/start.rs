@@ -25,8 +25,9 @@ use super::requests::RequestCounts;
 use crate::api::{ReadPool, Services};
 use crate::base::{ByteSize, Clock, Readiness, SystemClock};
 use crate::cluster::{
-    Endpoint, FileMetadataLog, FileMetadataLogOptions, MetadataError, MetadataHandle, MetadataLog,
-    MetadataLogError, MetadataOptions, MetadataWorker, Publisher, Registration, Rules,
+    Endpoint, FileMetadataLog, FileMetadataLogOptions, IdentityError, MetadataError,
+    MetadataHandle, MetadataLog, MetadataLogError, MetadataOptions, MetadataWorker, Publisher,
+    Registration, Rules, cluster_to_join,
 };
 use crate::config::{Address, BrokerConfig, Listener};
 use crate::metrics::Metrics;
@@ -38,7 +39,7 @@ use crate::transport::bind;
 const REGISTER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// No request is waited for longer, whatever its client says.
-const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(120);
+const REQUEST_TIMEOUT_MAX: Duration = Duration::from_mins(2);
 
 /// Requests to the metadata that wait at most.
 const METADATA_REQUESTS_MAX: usize = 1_024;
@@ -74,6 +75,9 @@ pub enum StartError {
     /// The metadata cannot be read.
     #[error(transparent)]
     MetadataLog(#[from] MetadataLogError),
+    /// The log directories and the metadata do not belong together.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The broker cannot be registered.
     #[error("cannot register this broker: {0}")]
     Register(#[from] MetadataError),
@@ -81,14 +85,18 @@ pub enum StartError {
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     /// Several voters are configured.
-    #[error("voters names {0} brokers; this release runs a broker alone: leave voters empty or name this one")]
+    #[error(
+        "voters names {0} brokers; this release runs a broker alone: leave voters empty or name this one"
+    )]
     Voters(usize),
 }
 
 /// What may help when an address is taken.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "; stop the other process, or choose another port (0 takes a free one)",
+        io::ErrorKind::AddrInUse => {
+            "; stop the other process, or choose another port (0 takes a free one)"
+        }
         io::ErrorKind::PermissionDenied => "; ports below 1024 need privileges",
         _ => "",
     }
@@ -124,11 +132,11 @@ impl Broker {
     /// Starts a broker on the machine's file system. Blocks until it serves; after a crash that includes
     /// recovery.
     pub fn start(config: BrokerConfig) -> Result<Self, StartError> {
-        Self::start_on(Arc::new(OsFileSystem), config)
+        Self::start_on(&(Arc::new(OsFileSystem) as Arc<dyn FileSystem>), config)
     }
 
     /// Starts a broker on `fs`.
-    pub fn start_on(fs: Arc<dyn FileSystem>, config: BrokerConfig) -> Result<Self, StartError> {
+    pub fn start_on(fs: &Arc<dyn FileSystem>, config: BrokerConfig) -> Result<Self, StartError> {
         if config.voters.len() > 1 {
             return Err(StartError::Voters(config.voters.len()));
         }
@@ -142,8 +150,8 @@ impl Broker {
         readiness.not_ready("start", "the broker is recovering its partitions");
         let http_address = serve_http(&config, &control, &metrics, &readiness, &stop)?;
 
-        let dirs = open_directories(&fs, &config)?;
-        let membership = join(&fs, &config, &dirs, &sockets, &control)?;
+        let dirs = open_directories(fs, &config)?;
+        let membership = join(fs, &config, &dirs, &sockets, &control)?;
         let (directories, flushers) = run_directories(&dirs, &config, &clock, &metrics)?;
         watch_directories(&directories, &readiness);
         let table = Arc::new(Table::new(config.node_id, directories));
@@ -235,7 +243,8 @@ fn open_directories(
         reserve_bytes: RESERVE_BYTES_MAX.min(free_bytes_min / 4),
         open_files,
     };
-    let owner = Owner { node: config.node_id, cluster: config.cluster_id };
+    // The cluster is checked and noted once the metadata has it; see `join`.
+    let owner = Owner { node: config.node_id, cluster: None };
     let open = |path: &PathBuf| {
         LogDir::open(Arc::clone(fs), path, &owner, options.clone()).map_err(StartError::from)
     };
@@ -264,14 +273,8 @@ fn join(
         FileMetadataLogOptions { folder, snapshot_log_bytes: METADATA_SNAPSHOT_BYTES },
     )?;
     let image = log.image();
-    let known = directories.iter().find_map(|dir| dir.identity().cluster);
-    let cluster = match image.is_empty() {
-        true => config.cluster_id.or(known).unwrap_or_else(ClusterId::random),
-        false => image.cluster(),
-    };
-    for dir in directories {
-        dir.set_cluster(Some(cluster))?;
-    }
+    let known = directories.iter().map(|dir| dir.identity().cluster);
+    let cluster = cluster_to_join(&image, config.cluster_id, known, ClusterId::random())?;
     let options = MetadataOptions {
         broker: config.node_id,
         rules: Rules::of(config),
@@ -289,6 +292,10 @@ fn join(
     };
     let register = metadata.register_broker(registration, REGISTER_TIMEOUT);
     let epoch = control.block_on(register)?;
+    // Only once the metadata has it: a folder that names a cluster which nobody knows would be refused.
+    for dir in directories {
+        dir.set_cluster(Some(cluster))?;
+    }
     Ok(Membership { metadata, cluster, epoch })
 }
 
@@ -342,8 +349,8 @@ fn run_directories(
         let figures = metrics.directory(dir.path());
         let threads = count(config.storage.flush_threads);
         let syncs = Arc::clone(&figures.syncs);
-        let (flusher, worker) = Flusher::start(dir, threads, Arc::clone(clock), syncs)
-            .map_err(StartError::Thread)?;
+        let (flusher, worker) =
+            Flusher::start(dir, threads, Arc::clone(clock), syncs).map_err(StartError::Thread)?;
         directories.push(Arc::new(Directory::new(Arc::clone(dir), flusher, figures)));
         workers.push(worker);
     }

@@ -28,9 +28,8 @@ impl Broker {
     fn drain(&self) -> bool {
         self.connections.close();
         let Some(control) = &self.control else { return true };
-        let ended = async {
-            tokio::time::timeout(self.drain_max, self.connections.wait()).await.is_ok()
-        };
+        let ended =
+            async { tokio::time::timeout(self.drain_max, self.connections.wait()).await.is_ok() };
         let drained = control.block_on(ended);
         if !drained {
             let left = self.connections.len();
@@ -55,8 +54,12 @@ impl Broker {
 
     /// Closes every log; each directory whose logs all closed gets the mark of a clean stop.
     fn close_logs(&self) -> bool {
-        let directories = self.table.directories().iter();
-        directories.fold(true, |clean, directory| self.close_directory(directory) && clean)
+        let mut clean = true;
+        for directory in self.table.directories() {
+            // Every directory is closed, whatever became of the others.
+            clean &= self.close_directory(directory);
+        }
+        clean
     }
 
     fn close_directory(&self, directory: &Directory) -> bool {

@@ -38,7 +38,9 @@ impl Outbox {
     pub(crate) async fn write_some(&mut self, stream: &TcpStream) -> io::Result<()> {
         loop {
             match self.try_write(stream) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    stream.writable().await?;
+                }
                 outcome => return outcome,
             }
         }

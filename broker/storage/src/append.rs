@@ -21,6 +21,7 @@ use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs};
 
 use crate::error::AppendError;
 use crate::log::Log;
+use crate::options::LogOptions;
 use crate::producer::{ProducerBatch, SequenceCheck};
 use crate::walk::{Found, total_bytes};
 
@@ -147,10 +148,11 @@ impl Log {
         })
     }
 
-    /// Refuses what no segment could hold, and what an older leader sends.
+    /// Refuses what no index could tell the place of, and what an older leader sends.
     fn check_fits(&self, header: &BatchHeader) -> Result<(), AppendError> {
         let (at, count) = (header.base_offset, header.record_count);
-        let bytes_max = u64::from(self.options.segment_bytes);
+        // A batch larger than a segment gets one of its own: settings may shrink while batches travel.
+        let bytes_max = u64::from(LogOptions::SEGMENT_BYTES_MAX);
         if total_bytes(header) > bytes_max {
             return Err(AppendError::TooLarge {
                 bytes: header.total_bytes(),

@@ -99,7 +99,7 @@ pub enum AppendError {
     /// The batch carries an older leader epoch than the log's last one.
     #[error(transparent)]
     Epoch(#[from] EpochError),
-    /// The batch is larger than a segment may be.
+    /// The batch is larger than any segment may be.
     #[error("a batch of {bytes} bytes does not fit into a segment of {bytes_max}")]
     TooLarge {
         /// The batch's size.

@@ -262,6 +262,10 @@ impl Log {
             // The segment that stays must be there before those that tell its offset go.
             self.sync_folder_now()?;
         }
+        // A crash may bring back any of the deleted files and leave holes between them: the log start must tell,
+        // durably, that nothing of them counts.
+        let shared = &self.shared;
+        shared.dir.write_log_starts([(shared.partition, self.log_start())])?;
         let (leave, stay) = segments.as_slice().split_at(count);
         self.store_segments(Segments::new(stay.to_vec()));
         let mut removed = Removed::default();

@@ -77,6 +77,7 @@ struct Bench {
     reopened: usize,
     cuts: usize,
     damaged: usize,
+    oversized: usize,
 }
 
 impl Bench {
@@ -125,6 +126,7 @@ impl Bench {
             reopened: 0,
             cuts: 0,
             damaged: 0,
+            oversized: 0,
         }
     }
 
@@ -245,9 +247,6 @@ impl Bench {
         let mut end = self.model.log_end;
         for _ in 0..self.random.usize(1..4) {
             let batch = self.batch(ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE);
-            if batch.len() > self.segment_bytes() {
-                continue;
-            }
             let head = patched_head(&batch, end, self.model.epoch);
             end = end.plus(i64::from(Batch::decode(&batch).unwrap().header.record_count));
             bytes.extend(head);
@@ -257,7 +256,9 @@ impl Bench {
         let now = self.model.now;
         let bytes = Bytes::from(bytes);
         assert_eq!(self.log().append_replicated(&bytes, now).unwrap(), produced.len());
-        produced.into_iter().for_each(|batch| self.store(batch));
+        for batch in produced {
+            self.store(batch);
+        }
         if !bytes.is_empty() {
             let again = self.log().append_replicated(&bytes, now);
             assert!(matches!(again, Err(AppendError::OutOfOrder { .. })), "{again:?}");
@@ -548,9 +549,10 @@ fn run(fs: &Arc<dyn FileSystem>, root: &Path, seed: u64, steps: usize) -> Bench 
 /// A run in which something never happened proves nothing about it.
 fn check_not_vacuous(benches: &[Bench]) {
     let sum = |count: fn(&Bench) -> usize| benches.iter().map(count).sum::<usize>();
-    let [reads, duplicates] = [sum(|b| b.reads), sum(|b| b.duplicates)];
+    let [reads, duplicates, oversized] =
+        [sum(|b| b.reads), sum(|b| b.duplicates), sum(|b| b.oversized)];
     let [reopened, cuts, damaged] = [sum(|b| b.reopened), sum(|b| b.cuts), sum(|b| b.damaged)];
-    let all = [reads, duplicates, reopened, cuts, damaged];
+    let all = [reads, duplicates, oversized, reopened, cuts, damaged];
     assert!(benches.len() < 10 || all.iter().all(|count| *count > 10), "vacuous: {all:?}");
 }
 

@@ -35,8 +35,7 @@ async fn connections_beyond_the_limit_are_closed_at_once() {
 
 #[tokio::test]
 async fn a_connection_without_a_handshake_is_closed_in_time() {
-    let fixture =
-        Fixture::start_with(|config| config.limits.handshake_ms_max = Millis::new(50));
+    let fixture = Fixture::start_with(|config| config.limits.handshake_ms_max = Millis::new(50));
     let mut silent = Raw::connect(&fixture).await;
     silent.closed().await;
     let mut slow = Raw::connect(&fixture).await;

@@ -28,8 +28,7 @@ async fn a_port_in_use_is_told_with_the_way_out() {
 async fn a_foreign_folder_is_refused() {
     let mut fixture = Fixture::start();
     assert!(fixture.stop());
-    let other_node =
-        fixture.try_start(|config| config.node_id = thalweg_client::BrokerId::new(7));
+    let other_node = fixture.try_start(|config| config.node_id = thalweg_client::BrokerId::new(7));
     let error = other_node.map(drop).unwrap_err().to_string();
     assert!(error.contains('7'), "{error}");
     let stranger = tempfile::tempdir().unwrap();
@@ -98,8 +97,12 @@ async fn a_full_disk_refuses_writes_early_and_reads_go_on() {
     fixture.restart_with(|config| config.storage.free_bytes_min = ByteSize::gib(1024 * 1024));
     let client = fixture.client();
     assert_eq!(crate::support::read(&client, "full", 10).await.len(), 10);
-    let producer =
-        client.producer().delivery_timeout(std::time::Duration::from_millis(500)).build().await.unwrap();
+    let producer = client
+        .producer()
+        .delivery_timeout(std::time::Duration::from_millis(500))
+        .build()
+        .await
+        .unwrap();
     let receipt = producer.send(thalweg_client::Record::to("full").value("x")).await.unwrap();
     let error = crate::support::within(receipt).await.unwrap_err().to_string();
     assert!(error.contains("full"), "{error}");

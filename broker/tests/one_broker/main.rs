@@ -8,6 +8,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
+    unreachable_pub,
     reason = "tests fail by panicking"
 )]
 

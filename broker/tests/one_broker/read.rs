@@ -1,7 +1,7 @@
 //! Reading: by offset and time, across segments, beyond the ends, while records are deleted.
 
 use thalweg_client::{
-    ConsumeError, Compression, ErrorCode, Offset, OffsetQuery, Record, StartAt, TimestampMs,
+    Compression, ConsumeError, ErrorCode, Offset, OffsetQuery, Record, StartAt, TimestampMs,
 };
 
 use crate::support::{Fixture, create, numbered, publish, values, within};
@@ -30,9 +30,9 @@ async fn every_offset_can_be_the_first_to_read_across_rolled_segments() {
         (path.is_dir() && path.to_string_lossy().ends_with("-0")).then_some(path)
     });
     let folder = folder.last().unwrap();
-    let logs = std::fs::read_dir(folder).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "log")
-    });
+    let logs = std::fs::read_dir(folder)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "log"));
     assert!(logs.count() > 3, "the log did not roll");
     for first in (0..sent.len()).step_by(37) {
         let start = StartAt::Offset(Offset::new(i64::try_from(first).unwrap()));

@@ -84,7 +84,11 @@ async fn producer_ids_are_never_given_twice_over_restarts() {
         let batches = producer_ids(&fixture);
         seen = batches.iter().copied().collect();
         assert_eq!(seen.len(), batches.len(), "an id was given twice");
-        if round % 2 == 0 { fixture.abandon() } else { assert!(fixture.stop()) }
+        if round % 2 == 0 {
+            fixture.abandon();
+        } else {
+            assert!(fixture.stop());
+        }
         fixture.restart_with(|_| {});
     }
     assert_eq!(seen.len(), 20);

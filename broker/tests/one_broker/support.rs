@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use thalweg_broker::config::{Address, BrokerConfig, Listener};
 use thalweg_broker::base::ByteSize;
+use thalweg_broker::config::{Address, BrokerConfig, Listener};
 use thalweg_broker::{Broker, StartError};
 use thalweg_client::{Client, ConsumedRecord, NewTopic, Producer, Record, StartAt};
 
@@ -20,10 +20,12 @@ pub struct Fixture {
 
 /// The settings of a test's broker: free ports, little disk.
 pub fn config(folder: &Path) -> BrokerConfig {
-    let mut config = BrokerConfig::default();
-    config.data_dirs = vec![folder.join("data")];
-    config.listeners = vec![Listener::at(Address::new("127.0.0.1", 0))];
-    config.http_address = Some(Address::new("127.0.0.1", 0));
+    let mut config = BrokerConfig {
+        data_dirs: vec![folder.join("data")],
+        listeners: vec![Listener::at(Address::new("127.0.0.1", 0))],
+        http_address: Some(Address::new("127.0.0.1", 0)),
+        ..BrokerConfig::default()
+    };
     config.storage.free_bytes_min = ByteSize::mib(1);
     config
 }

@@ -66,7 +66,8 @@ fn decode_body(api: Api, body: Reader) -> Result<Decoded, Failure> {
         Api::Fetch => Request::Fetch(from_fetch(whole(api, body)?)),
         Api::ListOffsets => Request::ListOffsets(from_list_offsets(whole(api, body)?)),
         Api::InitProducer => {
-            let native::InitProducerRequest { transactional_id, producer, epoch } = whole(api, body)?;
+            let native::InitProducerRequest { transactional_id, producer, epoch } =
+                whole(api, body)?;
             Request::InitProducer(init_producer::Request { transactional_id, producer, epoch })
         }
         Api::LeaderEpoch => Request::LeaderEpoch(from_leader_epoch(whole(api, body)?)),

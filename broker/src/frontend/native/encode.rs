@@ -8,10 +8,10 @@ use thalweg_protocol::frame::{error_frame, response_frame};
 use thalweg_protocol::native::{self, ApiError, EpochEnd, LeaderHint, ResponseHeader, Wire};
 use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
 
-use crate::cluster::{Broker, CreatedTopic, Image, Partition, Topic};
-use crate::config::{DescribedSetting, SettingSource};
 use crate::api::{Failure, Hint, Response, delete_records, describe_cluster, describe_topics};
 use crate::api::{fetch, leader_epoch, list_offsets, metadata, produce, topics};
+use crate::cluster::{Broker, CreatedTopic, Image, Partition, Topic};
+use crate::config::{DescribedSetting, SettingSource};
 
 /// An answer to the request `correlation`.
 pub(crate) fn encode(correlation: u32, response: Response) -> Chunks {

@@ -170,7 +170,7 @@ impl World {
         let owner = Owner { node: BrokerId::new(1), cluster: None };
         let options = LogDirOptions {
             free_bytes_min: 32 * 1024,
-            reserve_bytes: 64 * 1024,
+            reserve_bytes: 256 * 1024,
             open_files: OpenFiles::new(3),
         };
         let fs = Arc::new(self.disk.clone());
@@ -415,6 +415,7 @@ impl World {
             let reader = self.part(at).log().reader();
             let appends = self.rng.u8(0..3) == 0;
             let attempts = if appends { self.append_during_sync(at) } else { Arc::default() };
+            let failed = self.failures();
             let synced = reader.sync();
             self.disk.clear_hook();
             for attempt in std::mem::take(&mut *lock(&attempts)) {
@@ -423,6 +424,8 @@ impl World {
             }
             let result = if synced.is_ok() { SyncResult::Synced } else { SyncResult::Failed };
             if let Err(error) = &synced {
+                let planned = self.disk.is_down() || self.failures() > failed;
+                ensure!(planned, "a sync failed without a reason: {error}");
                 self.dir().fail(&format!("sync: {error}"));
             }
             // What a broker answers to producers and shows to readers goes by both of these.
@@ -557,10 +560,16 @@ impl World {
         self.disk.set_capacity(None);
         if self.rng.bool() {
             let used = self.disk.used_bytes();
-            self.disk.set_capacity(Some(used + self.rng.u64(0..100_000)));
+            self.disk.set_capacity(Some(used + self.rng.u64(0..60_000)));
         }
         self.dir().check_space();
         Ok(())
+    }
+
+    /// Planned failures that have happened.
+    fn failures(&self) -> u64 {
+        let stats = self.disk.stats();
+        stats.syncs_failed + stats.writes_failed
     }
 
     fn at(&self, id: TopicPartition) -> usize {
