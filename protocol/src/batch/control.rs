@@ -109,3 +109,46 @@ fn short(problem: &'static str, field: Option<&[u8]>) -> BatchError {
 fn negative(version: i16) -> BatchError {
     BatchError::ControlRecord { problem: "version 0 or above expected", found: i64::from(version) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUE: Option<&[u8]> = Some(&[0, 0, 0, 0, 0, 3]);
+
+    #[test]
+    fn markers_read_back_also_from_later_versions() {
+        let abort = ControlRecord { marker: Marker::Abort, coordinator_epoch: 3 };
+        assert_eq!(ControlRecord::decode(Some(&abort.encode_key()), VALUE), Ok(Some(abort)));
+        let commit = ControlRecord { marker: Marker::Commit, coordinator_epoch: 3 };
+        let later = [0, 7, 0, 0, 0, 3, 9];
+        assert_eq!(ControlRecord::decode(Some(&[0, 7, 0, 1, 9]), Some(&later)), Ok(Some(commit)));
+    }
+
+    #[test]
+    fn control_records_that_are_no_markers_are_told_apart() {
+        for kind in [2, 3, 0xff] {
+            assert_eq!(ControlRecord::decode(Some(&[0, 0, 0, kind]), None), Ok(None));
+        }
+    }
+
+    #[test]
+    fn damaged_control_records_are_refused() {
+        let key: Option<&[u8]> = Some(&[0, 0, 0, 1]);
+        for (key, value, found) in [
+            (None, VALUE, -1),
+            (Some([0, 0, 0].as_slice()), VALUE, 3),
+            (Some([0].as_slice()), VALUE, 1),
+            (key, None, -1),
+            (key, Some([0, 0, 0, 0, 0].as_slice()), 5),
+            (Some([0xff, 0xff, 0, 1].as_slice()), VALUE, -1),
+            (key, Some([0xff, 0xfe, 0, 0, 0, 3].as_slice()), -2),
+        ] {
+            let error = ControlRecord::decode(key, value).unwrap_err();
+            assert!(
+                matches!(error, BatchError::ControlRecord { found: told, .. } if told == found),
+                "{error}"
+            );
+        }
+    }
+}

@@ -277,13 +277,15 @@ fn no_timestamp_at_all_is_allowed() {
 
 #[test]
 fn a_timestamp_beyond_the_range_is_refused() {
-    let fields = [vec![0], varint_of(1), vec![0, 1, 1, 0]].concat();
-    let batch = sample::with_header(&sample::with_one_record(&fields), |header| {
-        header.base_timestamp = TimestampMs::new(i64::MAX);
-    });
-    let fault = RecordFault::TimestampDelta { found: 1 };
-    let error = BatchError::Record { index: 0, position: 0, fault };
-    refuse(&batch, &error, ErrorCode::CorruptBatch, &["timestamp delta 1"]);
+    for (base, delta) in [(i64::MAX, 1), (-1, i64::MIN), (i64::MIN, -1)] {
+        let fields = [vec![0], varint_of(delta), vec![0, 1, 1, 0]].concat();
+        let batch = sample::with_header(&sample::with_one_record(&fields), |header| {
+            header.base_timestamp = TimestampMs::new(base);
+        });
+        let fault = RecordFault::TimestampDelta { found: delta };
+        let error = BatchError::Record { index: 0, position: 0, fault };
+        refuse(&batch, &error, ErrorCode::CorruptBatch, &["timestamp delta"]);
+    }
 }
 
 #[test]

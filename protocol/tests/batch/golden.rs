@@ -16,7 +16,7 @@ use thalweg_protocol::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence,
 
 use crate::sample::{self, Plain};
 
-fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/batch").join(name)
 }
 

@@ -238,51 +238,133 @@ fn what_a_batch_may_hold_uncompressed_it_may_hold_compressed() {
     }
 }
 
+/// Checks that `data` is refused as damaged and that its refusal cost no memory to speak of; the bounds
+/// would allow 4 MiB, which the scratch would keep.
+fn refuse_cheaply(codec: Compression, data: &[u8]) -> &'static str {
+    let mut scratch = Scratch::new();
+    let limits =
+        BatchLimits { inflated_bytes_max: 4 * MIB, ratio_max: usize::MAX, ..sample::limits() };
+    let error = check_produced(&as_batch(codec, data), &limits, &mut scratch).unwrap_err();
+    assert!(scratch.held_bytes() <= 128 * 1024, "{codec} holds {}", scratch.held_bytes());
+    match error {
+        BatchError::Compressed { problem, .. } => problem,
+        other => panic!("{codec}: {other}"),
+    }
+}
+
+const XERIAL: [u8; 16] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1];
+
 #[test]
-fn lengths_that_lie_cost_no_more_than_the_bytes_that_came() {
-    let lie = |codec: Compression, data: &[u8]| {
-        let mut scratch = Scratch::new();
-        let limits =
-            BatchLimits { inflated_bytes_max: 1 << 40, ratio_max: usize::MAX, ..sample::limits() };
-        let error = check_produced(&as_batch(codec, data), &limits, &mut scratch).unwrap_err();
-        assert!(matches!(error, BatchError::Compressed { .. }), "{codec}: {error}");
-        assert!(scratch.held_bytes() <= 128 * 1024, "{codec} holds {}", scratch.held_bytes());
+fn snappy_lengths_that_lie_cost_no_more_than_the_bytes_that_came() {
+    // Raw snappy that announces 3 MiB, alone and as a block of a frame.
+    let raw = [0x80, 0x80, 0xc0, 0x01, 0, b'a'];
+    let problem = refuse_cheaply(Compression::Snappy, &raw);
+    assert!(problem.contains("more than snappy can hold"), "{problem}");
+    let frame = [XERIAL.as_slice(), &[0, 0, 0, 6], &raw].concat();
+    assert_eq!(refuse_cheaply(Compression::Snappy, &frame), problem);
+    // Block lengths of 2 GiB and of -1, and what is cut.
+    for (behind, problem) in [
+        (i32::MAX.to_be_bytes().as_slice(), "a block is cut short"),
+        ((-1_i32).to_be_bytes().as_slice(), "a block length is negative"),
+        (&[0, 0, 0], "a block length is cut short"),
+    ] {
+        let frame = [XERIAL.as_slice(), behind].concat();
+        assert_eq!(refuse_cheaply(Compression::Snappy, &frame), problem);
+    }
+}
+
+#[test]
+fn zstd_sizes_that_lie_cost_no_more_than_the_bytes_that_came() {
+    // A single-segment frame that announces its content in 8 bytes, and holds one stored byte.
+    for announced in [3 << 20, 1_u64 << 60] {
+        let announced = announced.to_le_bytes();
+        let magic = [0x28, 0xb5, 0x2f, 0xfd, 0b1110_0000];
+        refuse_cheaply(
+            Compression::Zstd,
+            &[&magic, announced.as_slice(), &[0x09, 0, 0, b'a']].concat(),
+        );
+    }
+    // A frame that asks for a window of 2 TiB.
+    refuse_cheaply(Compression::Zstd, &[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 0x09, 0, 0, b'a']);
+}
+
+#[test]
+fn a_gzip_header_alone_is_refused() {
+    let problem = refuse_cheaply(Compression::Gzip, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+    assert!(problem.contains("cut short"), "{problem}");
+}
+
+/// An LZ4 frame with this descriptor, which needs its one right checksum, and `behind`.
+fn lz4_frame(descriptor: &[u8], behind: &[u8]) -> Vec<u8> {
+    let frame =
+        |checksum| [[4, 0x22, 0x4d, 0x18].as_slice(), descriptor, &[checksum], behind].concat();
+    let right = |checksum: &u8| {
+        refuse_cheaply(Compression::Lz4, &frame(*checksum)) != "wrong frame header checksum"
     };
-    // Raw snappy, and a block of framed snappy, that announce 4 GiB.
-    let raw = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, b'a'];
-    lie(Compression::Snappy, &raw);
-    let frame = [
-        [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1].as_slice(),
-        &[0, 0, 0, 7],
-        &raw,
-    ];
-    lie(Compression::Snappy, &frame.concat());
-    // Framed snappy with a block length of 2 GiB, and a negative one.
-    for length in [i32::MAX, -1] {
-        lie(Compression::Snappy, &[frame[0], &length.to_be_bytes()].concat());
+    let checksums: Vec<u8> = (0..=255).filter(right).collect();
+    assert_eq!(checksums.len(), 1, "one checksum is right");
+    frame(checksums[0])
+}
+
+#[test]
+fn lz4_sizes_that_lie_cost_no_more_than_the_bytes_that_came() {
+    // Blocks of up to 4 MiB, of which one is 64 bytes of nonsense.
+    let behind = [&[64, 0, 0, 0], [0xff; 64].as_slice()].concat();
+    let problem = |frame: &[u8]| refuse_cheaply(Compression::Lz4, frame);
+    assert_eq!(problem(&lz4_frame(&[0x60, 0x70], &behind)), "damaged block");
+    // A block of 4 MiB of which one byte came; a block that is larger than the frame allows.
+    let cut = lz4_frame(&[0x60, 0x70], &[0, 0, 64, 0, 0]);
+    assert_eq!(problem(&cut), "the frame is cut short");
+    let stored = [[1, 0, 1, 0x80].as_slice(), &vec![0; 65_537], &[0; 4]].concat();
+    let large = lz4_frame(&[0x60, 0x40], &stored);
+    assert_eq!(problem(&large), "a block is larger than the frame allows");
+    // 2^60 bytes of content announced, none there.
+    let descriptor = [[0x68, 0x40].as_slice(), &(1_u64 << 60).to_le_bytes()].concat();
+    let empty = lz4_frame(&descriptor, &[0; 4]);
+    assert_eq!(problem(&empty), "the content is not as long as announced");
+    // Flags and sizes that no version knows, and dictionaries.
+    for descriptor in [[0x20, 0x40], [0x62, 0x40], [0x60, 0xc0], [0x60, 0x41]] {
+        let frame = [&[4, 0x22, 0x4d, 0x18], descriptor.as_slice(), &[0; 5]].concat();
+        assert_eq!(problem(&frame), "unknown frame version or flags");
     }
-    // A zstd frame (single segment, 8-byte content size) that announces 2^60 bytes and holds one block.
-    let mut zstd = vec![0x28, 0xb5, 0x2f, 0xfd, 0b1110_0000];
-    zstd.extend_from_slice(&(1_u64 << 60).to_le_bytes());
-    zstd.extend_from_slice(&[0x09, 0, 0, b'a']);
-    lie(Compression::Zstd, &zstd);
-    // A zstd frame that asks for a window of 2 TiB.
-    lie(Compression::Zstd, &[0x28, 0xb5, 0x2f, 0xfd, 0, 0xff, 0x09, 0, 0, b'a']);
-    // An LZ4 frame that announces 2^60 bytes, with its right header checksum, and no block.
-    let mut info = lz4_flex::frame::FrameInfo::new();
-    info.content_size = Some(0);
-    let mut lz4 = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
-    lz4.write_all(b"").unwrap();
-    let mut lz4 = lz4.finish().unwrap();
-    lz4[13] |= 0x10;
-    for checksum in 0..=255 {
-        lz4[14] = checksum;
-        lie(Compression::Lz4, &lz4);
+    assert_eq!(
+        problem(&[4, 0x22, 0x4d, 0x18, 0x61, 0x40, 0, 0, 0, 0, 0]),
+        "the frame wants a dictionary"
+    );
+    assert_eq!(problem(&[4, 0x22, 0x4d, 0x18, 0x60, 0x30, 0, 0, 0]), "unknown block size");
+}
+
+#[test]
+fn the_checksums_inside_an_lz4_frame_are_verified() {
+    // Written by the C library with all three kinds of them.
+    let batch = std::fs::read(crate::golden::path("python-lz4-linked.batch")).unwrap();
+    let data = &batch[HEADER_BYTES..];
+    let block_bytes = u32::from_le_bytes(*data[15..].first_chunk().unwrap());
+    let block_checksum_at = 19 + usize::try_from(block_bytes).unwrap();
+    for (at, expected) in [
+        (14, "wrong frame header checksum"),
+        (block_checksum_at, "wrong block checksum"),
+        (data.len() - 1, "wrong content checksum"),
+    ] {
+        let mut flipped = data.to_vec();
+        flipped[at] ^= 1;
+        let error = check(&sample::with_data(&batch, &flipped)).unwrap_err();
+        assert!(
+            matches!(error, BatchError::Compressed { problem, .. } if problem == expected),
+            "{error}"
+        );
     }
-    // An LZ4 block of 4 MiB, of which one byte came.
-    lie(Compression::Lz4, &[0x04, 0x22, 0x4d, 0x18, 0x60, 0x70, 0x73, 0, 0, 64, 0, 0]);
-    // Gzip that ends after its header.
-    lie(Compression::Gzip, &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
+}
+
+#[test]
+fn lz4_stores_what_it_cannot_compress() {
+    let noise: Vec<u8> = (0..200_000).map(|_| fastrand::u8(..)).collect();
+    let record = [Plain { value: Some(noise), ..Plain::new(0, None, None) }];
+    let raw = sample::batch_of(&record, Compression::None).len();
+    let batch = sample::batch_of(&record, Compression::Lz4);
+    // Frame header and end, and a length for each of the four blocks.
+    assert_eq!(batch.len(), raw + 7 + 4 + 4 * 4);
+    check(&batch).unwrap();
 }
 
 #[test]
@@ -311,6 +393,10 @@ fn forged_numbers_in_a_record_are_named() {
         (
             vec![zero.clone(), v(0), v(0), v(-1), v(-1), v(i64::from(i32::MAX)), vec![0; 9]],
             length("header count", i32::MAX, 9),
+        ),
+        (
+            vec![zero.clone(), v(0), v(0), v(-1), v(-1), v(2), v(0), v(-1)],
+            length("header count", 2, 2),
         ),
         (
             vec![zero.clone(), v(0), v(0), v(-1), v(-1), v(1), v(-1), v(-1)],
@@ -419,6 +505,22 @@ fn a_walk_ends_after_the_first_error() {
     let results: Vec<bool> = records.iter().map(|record| record.is_ok()).collect();
     assert_eq!(results, [true, true, false]);
     assert_eq!(records.into_iter().count(), 3);
+}
+
+#[test]
+fn a_reader_notices_missing_and_left_over_records_once() {
+    let batch = sample::batch_of(&sample::three(), Compression::None);
+    let errors = |record_count: i32| {
+        let records = records_of(sample::with_header(&batch, |header| {
+            header.record_count = record_count;
+            header.last_offset_delta = 3;
+        }));
+        records.iter().take(10).filter_map(Result::err).collect::<Vec<_>>()
+    };
+    assert_eq!(errors(3), []);
+    assert_eq!(errors(4), [BatchError::Missing { record_count: 4, found: 3 }]);
+    assert!(matches!(errors(2)[..], [BatchError::Trailing { record_count: 2, .. }]));
+    assert!(matches!(errors(0)[..], [BatchError::Trailing { record_count: 0, .. }]));
 }
 
 #[test]

@@ -179,6 +179,23 @@ fn a_full_builder_says_so_and_keeps_its_bound() {
 }
 
 #[test]
+fn a_builder_keeps_its_bound_to_the_byte() {
+    let records = sample::three();
+    let two = sample::batch_of(&records[..2], Compression::None).len();
+    let taken = |bytes_max| {
+        let mut builder = BatchBuilder::new(Compression::None, bytes_max);
+        let append = |record: &Plain| {
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            let timestamp = TimestampMs::new(record.timestamp);
+            builder.try_append_with(timestamp, key, value, &record.headers).is_some()
+        };
+        records[..2].iter().map(append).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(two), [true, true]);
+    assert_eq!(taken(two - 1), [true, false]);
+}
+
+#[test]
 fn the_size_that_a_builder_tells_is_the_size_of_the_batch() {
     let mut builder = BatchBuilder::new(Compression::None, usize::MAX);
     sample::append_all(&mut builder, &sample::three());
