@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_protocol::{ErrorCode, TopicPartition};
+use tokio_util::sync::CancellationToken;
 
 use super::read_pool::ReadPool;
 use super::{
@@ -29,6 +30,8 @@ pub(crate) struct Services {
     pub(crate) config: Arc<BrokerConfig>,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Cancelled when the broker stops: what only waits for something new then answers with what there is.
+    pub(crate) stop: CancellationToken,
 }
 
 /// What a handler knows of a request beside its body.

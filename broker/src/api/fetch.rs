@@ -108,6 +108,7 @@ async fn wait(services: &Services, request: &Request) -> Attempt {
         tokio::select! {
             () = registration.reader.notified() => {}
             () = &mut deadline => return attempt,
+            () = services.stop.cancelled() => return attempt,
         }
     }
 }

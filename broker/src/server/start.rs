@@ -455,6 +455,7 @@ impl Parts {
             reads: ReadPool::new(READS_MAX),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),
+            stop: self.stop.clone(),
         });
         let limits = Arc::new(limits(&self.config));
         let requests = Arc::new(RequestCounts::new(&self.metrics));

@@ -120,3 +120,25 @@ async fn deleted_topics_stay_deleted() {
     assert_eq!(topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>(), ["here"]);
     assert!(fixture.stop());
 }
+
+#[tokio::test]
+async fn a_long_poll_does_not_hold_up_a_stop() {
+    let mut fixture = Fixture::start_with(|config| {
+        config.drain_ms_max = thalweg_broker::base::Millis::seconds(60);
+    });
+    let client = fixture.client();
+    create(&client, "quiet", 1, &[]).await;
+    let start = thalweg_client::StartAt::Latest;
+    let mut consumer = client
+        .consumer()
+        .topic("quiet", start)
+        .fetch_wait_max(crate::support::PATIENCE)
+        .build()
+        .await
+        .unwrap();
+    let polling = tokio::spawn(async move { consumer.next().await.is_some() });
+    // The poll has arrived when the broker counts it among the requests under way.
+    let stopping = tokio::task::spawn_blocking(move || fixture.stop());
+    assert!(within(stopping).await.unwrap(), "the stop was not clean");
+    polling.abort();
+}
