@@ -6,6 +6,11 @@ use super::wire::message;
 use super::{ApiError, Wire};
 use crate::codec::{DecodeError, Reader, Writer};
 
+/// The first bytes on a native connection, before the first frame: `THLW` and the major version.
+///
+/// Read as Kafka's frame length they would announce 1.4 GB, so one port can serve both protocols.
+pub const PREFACE: [u8; 6] = *b"THLW\x00\x01";
+
 message! {
     /// One tagged field: its number, and bytes that only those look into who know the number.
     pub struct Tag {

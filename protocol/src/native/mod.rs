@@ -44,7 +44,7 @@ pub use fetch::{
     FetchedTopic,
 };
 pub use handshake::{HandshakeRequest, HandshakeResponse, Purpose};
-pub use header::{RequestHeader, ResponseHeader, Tag, Tags};
+pub use header::{PREFACE, RequestHeader, ResponseHeader, Tag, Tags};
 pub use init_producer::{InitProducerRequest, InitProducerResponse};
 pub use leader_epoch::{
     LeaderEpochPartition, LeaderEpochRequest, LeaderEpochResponse, LeaderEpochTopic,
@@ -62,8 +62,3 @@ pub use produce::{
     ProducedTopic,
 };
 pub use wire::{ApiError, Wire};
-
-/// The first bytes on a native connection, before the first frame: `THLW` and the major version.
-///
-/// Read as Kafka's frame length they would announce 1.4 GB, so one port can serve both protocols.
-pub const PREFACE: [u8; 6] = *b"THLW\x00\x01";
