@@ -226,9 +226,11 @@ impl Log {
     }
 }
 
-/// The batch as far as its producer's sequences are concerned; `None` if the producer is not idempotent.
+/// The batch as far as its producer's sequences are concerned; `None` if the producer is not idempotent, and for
+/// the marker of a transaction: it bears a producer's id, but is none of its batches and has no sequence.
 pub(crate) fn producer_batch(header: &BatchHeader) -> Option<ProducerBatch> {
-    header.is_idempotent().then(|| ProducerBatch {
+    let has_sequence = header.is_idempotent() && !header.attributes.is_control();
+    has_sequence.then(|| ProducerBatch {
         producer: header.producer,
         epoch: header.producer_epoch,
         first: header.base_sequence,

@@ -64,8 +64,6 @@ defects! {
     ReadAboveHighWatermark = "read-above-high-watermark",
     /// Records above the high watermark may be deleted.
     DeleteAboveHighWatermark = "delete-above-high-watermark",
-    /// A recreated topic finds the folder of the one before.
-    ReuseTopicFolder = "reuse-topic-folder",
 }
 
 impl fmt::Display for Defect {

@@ -44,6 +44,17 @@ pub enum LogError {
     /// A checkpoint of the log directory could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The partition's folder is there, but none of its data files.
+    #[error(
+        "{}: no data file is left, though everything below offset {recovery_point} was on stable storage; \
+         bring the files back, or delete the topic", path.display()
+    )]
+    Emptied {
+        /// The folder.
+        path: PathBuf,
+        /// What had been synced.
+        recovery_point: Offset,
+    },
     /// The folder belongs to another topic, or its `partition.metadata` cannot be read.
     #[error("{}: {reason}", path.display())]
     Identity {

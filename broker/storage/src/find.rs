@@ -7,13 +7,13 @@
 
 use std::io;
 
-use thalweg_protocol::Offset;
 use thalweg_protocol::batch::BatchHeader;
+use thalweg_protocol::{Offset, TimestampMs};
 
 use crate::fs::File;
 use crate::index::{OffsetEntry, TimeEntry};
 use crate::segment::{BadRange, Segment};
-use crate::walk::{Found, Step, Walk, next_intact, total_bytes};
+use crate::walk::{Damage, Found, Step, Walk, damage_at, next_intact, total_bytes};
 
 /// What lies at an offset.
 #[derive(Debug)]
@@ -43,28 +43,31 @@ impl Segment {
         loop {
             match walk.step()? {
                 Step::Batch(found) if found.header.last_offset() < offset => {}
-                Step::Batch(found) if found.header.base_offset > offset => {
-                    // Offsets have no gaps unless something is gone.
-                    let from = Offset::new(offset.get().max(self.base_offset().get()));
-                    let range = BadRange { from, next_good: found.header.base_offset };
-                    self.quarantine(range);
-                    return Ok(Lookup::Bad(range));
-                }
                 Step::Batch(found) => return Ok(Lookup::Batch(found, walk)),
                 Step::End => return Ok(Lookup::End),
-                Step::Bad { position } => {
-                    let from = walk.expected();
-                    let good = next_intact(file, position + 1, end, from, end_offset)?;
-                    let next_good = good.map_or(end_offset, |found| found.header.base_offset);
-                    let range = BadRange { from, next_good };
-                    self.quarantine(range);
-                    let Some(good) = good.filter(|_| next_good <= offset) else {
+                Step::Bad => {
+                    let (range, good) = self.quarantine_at(&walk, end_offset)?;
+                    let Some(good) = good.filter(|_| range.next_good <= offset) else {
                         return Ok(Lookup::Bad(range));
                     };
                     walk = Walk::new(file, good.position, end, good.header.base_offset);
                 }
             }
         }
+    }
+
+    /// Remembers the damage that made `walk` stop; also says which batch comes behind it in this segment.
+    pub(crate) fn quarantine_at(
+        &self,
+        walk: &Walk<'_>,
+        end_offset: Offset,
+    ) -> io::Result<(BadRange, Option<Found>)> {
+        let Damage { from, position } = damage_at(walk)?;
+        let good = next_intact(walk.file(), position + 1, walk.end(), from, end_offset)?;
+        let next_good = good.map_or(end_offset, |found| found.header.base_offset);
+        let range = BadRange { from, next_good };
+        self.quarantine(range);
+        Ok((range, good))
     }
 
     /// A walk that begins at a batch which lies at or before the one that holds `offset`.
@@ -96,7 +99,7 @@ impl Segment {
         if position >= end {
             return Ok(None);
         }
-        let mut walk = Walk::new(file, position, end, self.base_offset());
+        let mut walk = Walk::new(file, position, end, self.base_offset()).from_any();
         Ok(match walk.step()? {
             Step::Batch(found) if found.header.last_offset() == self.absolute(entry.relative) => {
                 Some((found, walk))
@@ -112,27 +115,44 @@ impl Segment {
         end > UNINDEXED_MAX && self.offsets().len() == 0
     }
 
-    /// Builds both indexes again from the first `end` bytes of the segment. Stops at damage.
+    /// Builds both indexes again from the first `end` bytes of the segment, around damage.
     pub(crate) fn rebuild_index(&self, file: &dyn File, end: u64) -> io::Result<()> {
         let mut builder = IndexBuilder::new(REBUILT_INTERVAL_BYTES);
         let mut walk = Walk::new(file, 0, end, self.base_offset());
-        while let Step::Batch(found) = walk.step()? {
-            builder.add(self, &found);
+        loop {
+            match walk.step()? {
+                Step::Batch(found) => builder.add(self, &found),
+                Step::End => break,
+                Step::Bad => {
+                    let Damage { from, position } = damage_at(&walk)?;
+                    let any = Offset::new(i64::MAX);
+                    let good = next_intact(file, position + 1, end, from, any)?;
+                    let Some(good) = good else { break };
+                    walk = Walk::new(file, good.position, end, good.header.base_offset);
+                }
+            }
         }
-        self.take_index(builder, walk.position());
+        builder.add_time();
+        self.take_index(builder, end);
         Ok(())
+    }
+
+    /// Makes the time index reliable, if it is not.
+    pub(crate) fn learn_times(&self, file: &dyn File) -> io::Result<()> {
+        if self.knows_times() { Ok(()) } else { self.rebuild_index(file, self.visible()) }
     }
 
     /// Puts rebuilt entries in the place of those that point below `end`.
     pub(crate) fn take_index(&self, builder: IndexBuilder, end: u64) {
         let IndexBuilder { offsets, times, newest, .. } = builder;
         let last = offsets.last().map_or(0, |entry| entry.relative);
-        let newest = newest.map_or(i64::MIN, |entry: TimeEntry| entry.timestamp.get());
+        let newest = newest.map_or(TimestampMs::NONE, |entry: TimeEntry| entry.timestamp);
         self.offsets_mut()
             .replace(&self.offset_file(), offsets, |entry| u64::from(entry.position) >= end);
         self.times_mut().replace(&self.time_file(), times, |entry| {
-            entry.relative > last && entry.timestamp.get() > newest
+            entry.relative > last && entry.timestamp > newest
         });
+        self.know_times(newest);
     }
 }
 

@@ -1,9 +1,34 @@
-//! Under construction.
+//! The log on disk: partitions as sequences of segments, synced in groups, believed after a crash.
+//!
+//! ```text
+//!     40 41 42 43 44 45 46 | 47 48 49 50 51 52 | 53 54 55 |
+//!           ^ log start               ^ synced end        ^ log end
+//!     segment 40           | segment 47        | segment 53, the active one
+//! ```
+//!
+//! Owns the files of partitions ([`Log`], the only writer, and [`LogReader`], what everybody else sees), the log
+//! directories that they lie in ([`LogDir`]), the decision when what is synced ([`GroupCommit`]), and the file
+//! system as traits ([`fs`]), so that tests run the log itself on a disk that loses power.
+//!
+//! Never knows a topic's name (but for the human who finds a folder), a broker, a client or a high watermark
+//! that it was not handed. Never awaits, reads no clock, starts no thread.
+//!
+//! Invariants:
+//! - log start <= synced end <= log end, but for a log start that was moved behind the synced end;
+//! - what lies below the log end does not change, except by a cut; what a reader holds never changes;
+//! - below the synced end everything survives a loss of power, and is never cut by a restart;
+//! - indexes are hints: what is read does not depend on them;
+//! - after a failed sync nothing more is written to the directory, and nothing is acknowledged.
+//!
+//! The files are drawn in `docs/disk-format.md`. A reader's way in: `log.rs`, `append.rs` and `roll.rs` write,
+//! `read.rs`, `find.rs` and `walk.rs` read, `sync.rs` makes durable, `recovery.rs` (the table), `recover.rs`
+//! and `open.rs` start, `truncate.rs` moves both ends.
 
 mod active;
 mod append;
 pub mod checkpoint;
 pub mod defects;
+mod enter;
 mod epoch;
 mod error;
 mod find;
@@ -14,12 +39,14 @@ mod index;
 mod log;
 mod log_dir;
 mod lookup;
+mod names;
 mod open;
 mod open_files;
 mod options;
 mod producer;
 mod read;
 mod reader;
+mod rebuild;
 mod recover;
 mod recovery;
 mod retention;
@@ -27,6 +54,7 @@ mod roll;
 mod segment;
 mod segments;
 mod sync;
+mod tail;
 mod truncate;
 mod visit;
 mod walk;

@@ -20,10 +20,9 @@ use std::sync::atomic::Ordering;
 use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 use crate::active::Active;
-use crate::checkpoint;
 use crate::epoch::EpochTable;
 use crate::error::{AppendError, LogError};
-use crate::folder::{EPOCH_FILE, FileKind, FileName};
+use crate::folder::{FileKind, FileName};
 use crate::log_dir::SegmentAppend;
 use crate::options::LogOptions;
 use crate::producer::{ProducerLimits, ProducerTable};
@@ -221,19 +220,5 @@ impl Log {
     }
 }
 
-impl LogReader {
-    /// Writes the epochs to their file, durably, if they changed.
-    pub(crate) fn save_epochs(&self) -> io::Result<()> {
-        let shared = &self.shared;
-        if !shared.epochs_dirty.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let text = shared.epochs.load().encode();
-        let path = shared.home.folder.join(EPOCH_FILE);
-        let saved = checkpoint::replace_file(&*shared.home.fs, &path, text.as_bytes());
-        if saved.is_err() {
-            shared.epochs_dirty.store(true, Ordering::Release);
-        }
-        saved
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -41,12 +41,15 @@ impl LogReader {
         let (log_start, log_end) = (self.log_start(), self.log_end());
         let segments = self.segments();
         let candidates = segments.as_slice().iter().enumerate();
-        let Some((place, segment)) = candidates
-            .skip(segments.place_of(log_start).unwrap_or(0))
-            .find(|(_, segment)| segment.newest() >= time || segment.newest() == TimestampMs::NONE)
-        else {
-            return Ok(None);
-        };
+        let mut found = None;
+        for (place, segment) in candidates.skip(segments.place_of(log_start).unwrap_or(0)) {
+            learn_times(segment)?;
+            if segment.newest() >= time {
+                found = Some((place, segment));
+                break;
+            }
+        }
+        let Some((place, segment)) = found else { return Ok(None) };
         let end_offset = segments.end_of(place, log_end);
         let floor = time_floor(segment, time, end_offset)
             .map_err(|error| ReadError::io("search by time in", &segment.log_path(), error))?;
@@ -82,6 +85,7 @@ impl LogReader {
         let segments = self.segments();
         let first = segments.place_of(log_start).unwrap_or(0);
         let held = segments.as_slice().iter().skip(first);
+        held.clone().try_for_each(|segment| learn_times(segment))?;
         let Some(newest) = held.clone().map(|segment| segment.newest()).max() else {
             return Ok(None);
         };
@@ -124,6 +128,14 @@ impl LogReader {
         seen.map_err(|error| ReadError::io("search by time", self.folder(), error))?;
         failed.map(|()| best)
     }
+}
+
+/// Makes sure that the segment's times can be relied on.
+fn learn_times(segment: &Segment) -> Result<(), ReadError> {
+    let learned = segment.knows_times() || segment.is_retired();
+    let learn = || segment.learn_times(&*segment.file()?);
+    if learned { Ok(()) } else { learn() }
+        .map_err(|error| ReadError::io("read the times of", &segment.log_path(), error))
 }
 
 /// Everything below this offset of the segment is older than `time`. The index entry that says so is believed

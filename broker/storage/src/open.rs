@@ -3,7 +3,7 @@
 //! Owns the order: the folder's identity, leftovers, the segments (see `recover.rs`), epochs, producers. A
 //! folder that is missing is an error and never made a second time.
 
-use std::ops::ControlFlow;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,23 +12,19 @@ use arc_swap::ArcSwap;
 use thalweg_protocol::{Offset, TimestampMs, TopicPartition};
 
 use crate::active::Active;
-use crate::append::producer_batch;
 use crate::epoch::EpochTable;
 use crate::error::LogError;
 use crate::folder::{EPOCH_FILE, FileKind, FileName, METADATA_FILE, PartitionMetadata};
 use crate::log::Log;
 use crate::log_dir::{LogDir, SegmentAppend};
+use crate::names::Names;
 use crate::options::LogOptions;
 use crate::producer::ProducerTable;
 use crate::reader::Shared;
-use crate::recover::{DataFile, Recovery, RecoveryReport, goes_with_its_log};
-use crate::recovery::Stop;
+use crate::rebuild::epochs_from_batches;
+use crate::recover::{DataFile, Recovery, RecoveryReport};
 use crate::segment::{Home, Segment};
 use crate::segments::Segments;
-use crate::visit::visit;
-
-/// The largest producer snapshot that is read.
-const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What the caller of [`Log::open`] believes of the log, from its directory's checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,37 +94,23 @@ impl Log {
         check_identity(dir, &folder, partition)?;
         let (fs, files) = (Arc::clone(dir.fs()), Arc::clone(dir.open_files()));
         let home = Arc::new(Home { fs, files, folder });
+        let failed = |error| LogError::io("recover the log in", &home.folder, error);
         let found = list(&home)?;
-        let (mut recovery, epochs_known) = recovery(&home, found, &options, believed);
-        let io = |action| {
-            let folder = home.folder.clone();
-            move |error| LogError::io(action, &folder, error)
-        };
-        recovery.run().map_err(io("recover the log in"))?;
-        let crashed = recovery.stop == Stop::Crash;
-        let Recovery { mut segments, log_end, epochs, report, resumes, .. } = recovery;
-        if segments.is_empty() || resumes {
-            let map_bytes = u64::from(options.segment_bytes);
-            let first =
-                Segment::create(&home, log_end, map_bytes).map_err(io("create a segment in"))?;
-            first.sync().map_err(io("sync a segment in"))?;
-            segments.push(Arc::new(first));
+        if found.is_empty() && believed.recovery_point.max(believed.log_start) > Offset::ZERO {
+            // An open log always has a segment: these files were taken away.
+            return Err(LogError::Emptied {
+                path: home.folder.clone(),
+                recovery_point: believed.recovery_point,
+            });
         }
-        if crashed || resumes || segments.len() == 1 {
-            home.fs.sync_folder(&home.folder).map_err(io("sync"))?;
-        }
-        note_last_appends(&segments, believed, now);
-        let segments = Segments::new(segments);
-        let mut epochs = epochs;
-        if !epochs_known {
-            epochs = epochs_from_batches(&segments, log_end).map_err(io("read"))?;
-        }
+        let recovered = recover(&home, found, &options, believed, now).map_err(failed)?;
+        let Recovered { segments, log_end, epochs, epochs_saved, report } = recovered;
         let log_start = log_start(&segments, believed, log_end);
         let shared = share(dir, partition, &home, segments, log_start, log_end, epochs);
-        shared.epochs_dirty.store(!epochs_known || crashed, Ordering::Release);
+        shared.epochs_dirty.store(!epochs_saved, Ordering::Release);
         let mut log = Self::around(shared, options, believed, now);
-        log.load_producers(now).map_err(io("read the producers of"))?;
-        log.reader().save_epochs().map_err(io("write the epochs of"))?;
+        log.load_producers(now).map_err(failed)?;
+        log.reader().save_epochs().map_err(failed)?;
         for segment in log.shared.segments.load().as_slice() {
             // Thousands of quiet partitions keep nothing open.
             segment.slot().close();
@@ -157,43 +139,6 @@ impl Log {
         let producers = ProducerTable::new();
         Self { shared, options, active, producers, since_snapshot: 0, can_preallocate: true }
     }
-
-    /// Loads the newest snapshot at or below the log end and records the batches behind it. Snapshots above
-    /// the end, and damaged ones, are removed.
-    pub(crate) fn load_producers(&mut self, now: TimestampMs) -> std::io::Result<()> {
-        let log_end = self.log_end();
-        let fs = Arc::clone(&self.shared.home.fs);
-        let mut from = None;
-        self.producers = ProducerTable::new();
-        for offset in self.snapshot_offsets().into_iter().rev() {
-            let path = self.path_of(offset, FileKind::Snapshot);
-            let load = || {
-                let bytes = fs.read_small(&path, SNAPSHOT_BYTES_MAX).ok()?;
-                ProducerTable::decode_snapshot(&bytes).ok()
-            };
-            if offset <= log_end
-                && let Some(table) = load()
-            {
-                self.producers = table;
-                from = Some(offset);
-                break;
-            }
-            drop(fs.remove(&path));
-        }
-        let segments = self.shared.segments.load_full();
-        let from = from.unwrap_or_else(|| self.log_start());
-        let producers = &mut self.producers;
-        let mut walked = 0;
-        visit(&segments, from, log_end, |_, found| {
-            if let Some(batch) = producer_batch(&found.header) {
-                producers.record(&batch, found.header.last_offset(), now);
-            }
-            walked += found.end() - found.position;
-            ControlFlow::Continue(())
-        })?;
-        self.since_snapshot = walked;
-        Ok(())
-    }
 }
 
 /// Refuses a folder of another topic.
@@ -211,6 +156,11 @@ fn check_identity(dir: &LogDir, folder: &Path, partition: TopicPartition) -> Res
     Err(LogError::Identity { path, reason })
 }
 
+/// Whether a file of this kind is of use only beside the log file of the same name.
+const fn goes_with_log(kind: FileKind) -> bool {
+    matches!(kind, FileKind::OffsetIndex | FileKind::TimeIndex | FileKind::TransactionIndex)
+}
+
 /// The data files of the folder; what is left over from deletions is removed.
 fn list(home: &Home) -> Result<Vec<DataFile>, LogError> {
     let io = |action| {
@@ -222,10 +172,14 @@ fn list(home: &Home) -> Result<Vec<DataFile>, LogError> {
         listed.iter().filter_map(|path| FileName::parse(path.file_name()?.to_str()?)).collect();
     let is_log = |name: &FileName| name.kind == FileKind::Log && !name.deleted;
     let logs: Vec<Offset> = names.iter().filter(|name| is_log(name)).map(|n| n.offset).collect();
-    let orphan = |name: &FileName| goes_with_its_log(name.kind) && !logs.contains(&name.offset);
+    let orphan = |name: &FileName| goes_with_log(name.kind) && !logs.contains(&name.offset);
     for name in names.iter().filter(|name| name.deleted || orphan(name)) {
         // What cannot be removed now is in nobody's way.
         drop(home.fs.remove(&name.path(&home.folder)));
+    }
+    for path in listed.iter().filter(|path| path.extension().is_some_and(|it| it == "tmp")) {
+        // The new content of a file that a crash left aside.
+        drop(home.fs.remove(path));
     }
     let mut files = Vec::with_capacity(logs.len());
     for base_offset in logs {
@@ -238,55 +192,64 @@ fn list(home: &Home) -> Result<Vec<DataFile>, LogError> {
     Ok(files)
 }
 
-/// The walk to come, and whether the epochs are in their file.
-fn recovery<'a>(
-    home: &'a Arc<Home>,
+/// What came out of the walk over the segments.
+struct Recovered {
+    segments: Segments,
+    log_end: Offset,
+    epochs: EpochTable,
+    /// The epochs are in their file as they are here.
+    epochs_saved: bool,
+    report: RecoveryReport,
+}
+
+fn recover(
+    home: &Arc<Home>,
     files: Vec<DataFile>,
     options: &LogOptions,
     believed: &Believed,
-) -> (Recovery<'a>, bool) {
-    let Believed { recovery_point: synced, log_start, .. } = *believed;
+    now: TimestampMs,
+) -> io::Result<Recovered> {
+    let known = known_epochs(home, believed.recovery_point);
+    let complete = known.is_some();
+    let map_bytes = u64::from(options.segment_bytes);
+    let mut walk = Recovery::new(home, files, known, believed, map_bytes);
+    walk.run()?;
+    let Recovery { mut segments, log_end, epochs, report, resumes, .. } = walk;
+    if segments.is_empty() || resumes {
+        let first = Segment::create(home, log_end, map_bytes)?;
+        first.sync()?;
+        segments.push(Arc::new(first));
+    }
+    if !believed.clean || resumes || segments.len() == 1 {
+        home.fs.sync_folder(&home.folder)?;
+    }
+    note_last_appends(&segments, believed, now);
+    let segments = Segments::new(segments);
+    let epochs = if complete { epochs } else { epochs_from_batches(&segments, log_end)? };
+    Ok(Recovered { segments, log_end, epochs, epochs_saved: complete && believed.clean, report })
+}
+
+/// The epochs that the file tells, as far as they were synced; `None` when it is missing or damaged.
+fn known_epochs(home: &Home, synced: Offset) -> Option<EpochTable> {
     let path = home.folder.join(EPOCH_FILE);
-    let read = home.fs.read_small(&path, EpochTable::FILE_BYTES_MAX).ok();
-    let known = read.and_then(|bytes| EpochTable::decode(&bytes).ok());
-    let epochs_known = known.is_some();
-    let mut epochs = known.unwrap_or_default();
+    let bytes = home.fs.read_small(&path, EpochTable::FILE_BYTES_MAX).ok()?;
+    let mut epochs = EpochTable::decode(&bytes).ok()?;
+    // What follows is told by the batches themselves.
     epochs.truncate_to(synced);
-    let recovery = Recovery {
-        home,
-        stop: if believed.clean { Stop::Clean } else { Stop::Crash },
-        synced,
-        log_start,
-        map_bytes: u64::from(options.segment_bytes),
-        log_end: files.first().map_or(synced.max(log_start), |file| file.base_offset),
-        files,
-        epochs,
-        segments: Vec::new(),
-        resumes: false,
-        report: RecoveryReport::default(),
-    };
-    (recovery, epochs_known)
+    Some(epochs)
 }
 
 fn note_last_appends(segments: &[Arc<Segment>], believed: &Believed, now: TimestampMs) {
+    let newest = segments.last().map(|segment| segment.base_offset());
     for segment in segments {
         let base = segment.base_offset();
         let known = believed.last_appends.iter().find(|known| known.base_offset == base);
-        // Not known: kept longer rather than shorter.
-        let last_append = known.map_or(now, |known| known.last_append);
+        // Kept longer rather than shorter: where nothing is known, and where a crash may have come between
+        // an append and its note.
+        let grew_since = !believed.clean && newest == Some(base);
+        let last_append = known.filter(|_| !grew_since).map_or(now, |known| known.last_append);
         segment.note_times(segment.newest(), last_append);
     }
-}
-
-/// The epochs as the batches tell them, when their file is missing or damaged.
-fn epochs_from_batches(segments: &Segments, log_end: Offset) -> std::io::Result<EpochTable> {
-    let mut epochs = EpochTable::new();
-    visit(segments, Offset::ZERO, log_end, |_, found| {
-        // A batch of an older epoch is damage that the readers will meet.
-        drop(epochs.assign(found.header.leader_epoch, found.header.base_offset));
-        ControlFlow::Continue(())
-    })?;
-    Ok(epochs)
 }
 
 fn log_start(segments: &Segments, believed: &Believed, log_end: Offset) -> Offset {
@@ -312,7 +275,7 @@ fn share(
         log_start: AtomicI64::new(log_start.get()),
         log_end: AtomicI64::new(log_end.get()),
         synced_end: AtomicI64::new(log_end.get()),
-        folder_dirty: AtomicBool::new(false),
+        names: Names::default(),
         epochs: ArcSwap::from_pointee(epochs),
         epochs_dirty: AtomicBool::new(false),
         syncing: Mutex::new(()),

@@ -10,10 +10,10 @@ use std::{fmt, io};
 use bytes::Bytes;
 use thalweg_protocol::Offset;
 
+use crate::epoch::EpochTable;
 use crate::error::ReadError;
 use crate::find::Lookup;
 use crate::fs::Map;
-use crate::log_dir::DirState;
 use crate::reader::LogReader;
 use crate::segment::{BadRange, Segment};
 use crate::walk::{Found, Step, Walk};
@@ -117,10 +117,7 @@ impl LogReader {
 
     /// A failed directory serves what was synced: the rest may be gone after the restart.
     pub(crate) fn readable_end(&self, log_end: Offset) -> Offset {
-        match self.dir().state() {
-            DirState::Offline { .. } => log_end.min(self.synced_end()),
-            _ => log_end,
-        }
+        if self.dir().is_offline() { log_end.min(self.synced_end()) } else { log_end }
     }
 
     fn read_within(
@@ -134,7 +131,8 @@ impl LogReader {
         let Some(segment) = segments.get(place) else { return Ok(None) };
         let end_offset = segments.end_of(place, log_end);
         let path = || segment.log_path();
-        let read = match read_segment(segment, from, bounds, end_offset) {
+        let epochs = self.shared.epochs.load();
+        let read = match read_segment(segment, from, bounds, end_offset, &epochs) {
             // Deleted or cut off meanwhile; the log start or the log end tells.
             Err(_) if segment.is_retired() => InSegment::Nothing,
             other => other.map_err(|error| ReadError::io("read", &path(), error))?,
@@ -142,6 +140,8 @@ impl LogReader {
         match read {
             InSegment::Read(read) => Ok(Some(read)),
             InSegment::Nothing => Ok(None),
+            // A cut in between has changed the epochs under our eyes.
+            InSegment::Bad(_) if self.log_end() < log_end => Ok(None),
             InSegment::Bad(range) => Err(ReadError::Corrupt {
                 path: path(),
                 from,
@@ -163,6 +163,7 @@ fn read_segment(
     from: Offset,
     bounds: &Bounds,
     end_offset: Offset,
+    epochs: &EpochTable,
 ) -> io::Result<InSegment> {
     let visible = segment.visible();
     let file = segment.file()?;
@@ -171,6 +172,10 @@ fn read_segment(
         Lookup::End => return Ok(InSegment::Nothing),
         Lookup::Bad(range) => return Ok(InSegment::Bad(range)),
     };
+    if let Some(range) = wrong_epoch(&first, epochs) {
+        segment.quarantine(range);
+        return Ok(InSegment::Bad(range));
+    }
     let limit = first.position.saturating_add(bounds.bytes_max);
     let too_large = first.end() > limit && !bounds.at_least_one;
     if first.header.last_offset() >= bounds.below || too_large {
@@ -179,7 +184,14 @@ fn read_segment(
     // What is damaged further on ends the read before it.
     let bad = segment.next_bad_from(from);
     let below = bad.map_or(bounds.below, |bad| bounds.below.min(bad));
-    let last = last_within(segment, first, walk, limit, below)?;
+    let (last, damaged) = last_within(segment, first, walk, limit, below)?;
+    if let Some(walk) = damaged
+        && segment.bad_range_at(first.header.base_offset).is_none()
+    {
+        // Damage that nobody knew of: once it is known, the read ends before it, or says so.
+        segment.quarantine_at(&walk, end_offset)?;
+        return read_segment(segment, from, bounds, end_offset, epochs);
+    }
     let (position, bytes) = (first.position, last.end() - first.position);
     let (slice, map) = segment.slice(position, bytes)?;
     let at = usize::try_from(position).map_err(io::Error::other)?;
@@ -190,14 +202,22 @@ fn read_segment(
     }))
 }
 
-/// The last batch that ends at or below the byte `limit` and below the offset `below`; `first` at least.
-fn last_within(
+/// The damaged range that a batch is when its leader epoch, which no checksum covers, is not that of its offset.
+fn wrong_epoch(found: &Found, epochs: &EpochTable) -> Option<BadRange> {
+    let (from, next_good) = (found.header.base_offset, found.header.next_offset());
+    let known = epochs.epoch_at(from)?;
+    (known != found.header.leader_epoch).then_some(BadRange { from, next_good })
+}
+
+/// The last batch that ends at or below the byte `limit` and below the offset `below`; `first` at least. Also the
+/// walk, when damage ended it.
+fn last_within<'a>(
     segment: &Segment,
     first: Found,
-    walk: Walk<'_>,
+    walk: Walk<'a>,
     limit: u64,
     below: Offset,
-) -> io::Result<Found> {
+) -> io::Result<(Found, Option<Walk<'a>>)> {
     let mut last = first;
     let mut walk = walk;
     if let Some((found, further)) = jump(segment, &walk, limit, below)? {
@@ -205,12 +225,16 @@ fn last_within(
         walk = further;
     }
     loop {
+        // Also where known damage begins.
+        if walk.expected() >= below {
+            return Ok((last, None));
+        }
         match walk.step()? {
             Step::Batch(found) if found.end() <= limit && found.header.last_offset() < below => {
                 last = found;
             }
-            // Damage that nobody knew of yet ends the read; the next one will meet it.
-            Step::Batch(_) | Step::End | Step::Bad { .. } => return Ok(last),
+            Step::Batch(_) | Step::End => return Ok((last, None)),
+            Step::Bad => return Ok((last, Some(walk))),
         }
     }
 }

@@ -15,6 +15,7 @@ use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
 use crate::epoch::{EpochEnd, EpochTable};
 use crate::log_dir::LogDir;
+use crate::names::Names;
 use crate::segment::{BadRange, Home};
 use crate::segments::Segments;
 
@@ -28,8 +29,8 @@ pub(crate) struct Shared {
     pub(crate) log_start: AtomicI64,
     pub(crate) log_end: AtomicI64,
     pub(crate) synced_end: AtomicI64,
-    /// A name in the folder is not on stable storage yet.
-    pub(crate) folder_dirty: AtomicBool,
+    /// Which names in the folder are on stable storage.
+    pub(crate) names: Names,
     /// The epochs; exchanged as a whole, which is as rare as a change of leader.
     pub(crate) epochs: ArcSwap<EpochTable>,
     /// The epochs are not in their file yet, or not durably.

@@ -6,25 +6,22 @@
 //! before the crash leaves pages that look clean and are not on the disk.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use thalweg_protocol::{Offset, TimestampMs};
 
 use crate::defects::{Defect, planted};
+use crate::enter::enter;
 use crate::epoch::EpochTable;
 use crate::find::IndexBuilder;
 use crate::folder::{FileKind, FileName};
 use crate::fs::File;
-use crate::index::Sparse;
+use crate::open::Believed;
 use crate::recovery::{After, Case, Decision, Next, Place, Seen, Stop, decide};
 use crate::segment::{BadRange, Home, Segment};
-use crate::walk::{Found, Step, Walk, is_intact, next_intact, total_bytes};
-
-/// A segment that is not longer may well have no index files yet.
-const UNINDEXED_MAX: u64 = 2 * 1024 * 1024;
-
-/// How much of a kept tail is written again at one time.
-const REWRITE_BYTES: u64 = 1024 * 1024;
+use crate::tail::{copy_aside, rewrite, set_aside};
+use crate::walk::{Damage, Found, Step, Walk, damage_at, is_intact, next_intact, total_bytes};
 
 /// What opening a log found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +32,8 @@ pub struct RecoveryReport {
     pub kept_bytes: u64,
     /// Bytes that were cut off behind the last good batch; a copy lies beside the log as `<offset>.cut`.
     pub cut_bytes: u64,
+    /// How many of them could not be copied, because the disk is full.
+    pub cut_bytes_lost: u64,
     /// Good batches were among what was cut: the replica may have lost a suffix.
     pub may_have_lost_suffix: bool,
     /// Ranges that are damaged though they had been synced; nothing of them was removed.
@@ -53,18 +52,20 @@ pub(crate) struct DataFile {
 /// The walk over a log that is opened.
 #[derive(Debug)]
 pub(crate) struct Recovery<'a> {
-    pub(crate) home: &'a Arc<Home>,
-    pub(crate) stop: Stop,
+    home: &'a Arc<Home>,
+    stop: Stop,
     /// Everything below was synced.
-    pub(crate) synced: Offset,
+    synced: Offset,
     /// What lies below was deleted and may be gone.
-    pub(crate) log_start: Offset,
-    pub(crate) map_bytes: u64,
-    pub(crate) files: Vec<DataFile>,
+    log_start: Offset,
+    map_bytes: u64,
+    files: Vec<DataFile>,
     pub(crate) epochs: EpochTable,
     pub(crate) segments: Vec<Arc<Segment>>,
     /// Where the log ends, as far as it was walked.
     pub(crate) log_end: Offset,
+    /// The epochs below the recovery point, as their file tells; `None` without a file.
+    known_epochs: Option<EpochTable>,
     /// The log goes on in a new segment at its end.
     pub(crate) resumes: bool,
     pub(crate) report: RecoveryReport,
@@ -91,7 +92,31 @@ struct Progress<'a> {
     buffer: Vec<u8>,
 }
 
-impl Recovery<'_> {
+impl<'a> Recovery<'a> {
+    pub(crate) fn new(
+        home: &'a Arc<Home>,
+        files: Vec<DataFile>,
+        known_epochs: Option<EpochTable>,
+        believed: &Believed,
+        map_bytes: u64,
+    ) -> Self {
+        let Believed { recovery_point: synced, log_start, clean, .. } = *believed;
+        Self {
+            home,
+            stop: if clean { Stop::Clean } else { Stop::Crash },
+            synced,
+            log_start,
+            map_bytes,
+            log_end: files.first().map_or(synced.max(log_start), |file| file.base_offset),
+            files,
+            epochs: known_epochs.clone().unwrap_or_default(),
+            segments: Vec::new(),
+            known_epochs,
+            resumes: false,
+            report: RecoveryReport::default(),
+        }
+    }
+
     /// Below this nothing is cut: it was synced, or deleted, and its offsets were given out.
     fn point(&self) -> Offset {
         self.synced.max(self.log_start)
@@ -114,8 +139,10 @@ impl Recovery<'_> {
         let next = self.files.get(place + 1).map(|file| file.base_offset);
         let segment = Segment::existing(self.home, base_offset, bytes, self.map_bytes)?;
         let file = segment.file()?;
-        let (from, walk) = self.enter(&segment, &*file, bytes, next)?;
-        cut_indexes(&segment, from, walk.expected());
+        let known = next.map_or(self.synced, |next| next.min(self.synced));
+        let entered = enter(&segment, &*file, bytes, known)?;
+        self.report.rebuilt_indexes += u64::from(entered.rebuilds);
+        let walk = entered.walk;
         let mut progress = Progress {
             segment,
             file: &*file,
@@ -130,51 +157,11 @@ impl Recovery<'_> {
         self.carry_out(place, progress, decision)
     }
 
-    /// Where the walk through a segment begins: at an index entry at or below the recovery point that tells the
-    /// truth, else at the start.
-    fn enter<'b>(
-        &mut self,
-        segment: &Segment,
-        file: &'b dyn File,
-        bytes: u64,
-        next: Option<Offset>,
-    ) -> io::Result<(u64, Walk<'b>)> {
-        let base = segment.base_offset();
-        let known = next.map_or(self.synced, |next| next.min(self.synced));
-        if known > base && bytes > 0 && load_indexes(segment) {
-            if let Some(found) = entry_point(segment, file, bytes, known)? {
-                let base = found.header.base_offset;
-                return Ok((
-                    found.position,
-                    Walk::new(file, found.position, bytes, base).gapless(),
-                ));
-            }
-            self.report.rebuilt_indexes += u64::from(segment.offsets().len() > 0);
-            *segment.offsets_mut() = Sparse::new();
-            *segment.times_mut() = Sparse::new();
-        } else if known > base && bytes > UNINDEXED_MAX {
-            self.report.rebuilt_indexes += 1;
-        }
-        Ok((0, Walk::new(file, 0, bytes, base).gapless()))
-    }
-
     /// Walks to where the segment does not continue; the answer is what to do there.
     fn walk_segment(&mut self, place: usize, at: &mut Progress<'_>) -> io::Result<Stopped> {
         loop {
-            let position = at.walk.position();
-            let expected = at.walk.expected();
-            let mut step = at.walk.step()?;
-            if let Step::Batch(found) = step {
-                let ruled_out = at.next.is_some_and(|next| found.header.last_offset() >= next);
-                if ruled_out {
-                    step = Step::End;
-                } else if self.keeps(at, &found)? {
-                    continue;
-                } else {
-                    step = Step::Bad { position };
-                }
-            }
-            let bad = matches!(step, Step::Bad { .. });
+            let Some(damage) = self.next_damage(at)? else { continue };
+            let Stand { bad, damage: Damage { from: expected, position } } = damage;
             let good = if bad { self.good_behind(at, position, expected)? } else { None };
             let case = self.case(place, at, expected, bad, good.is_some())?;
             let decision = decide(&case);
@@ -183,10 +170,33 @@ impl Recovery<'_> {
             {
                 self.quarantine(&at.segment, expected, good.header.base_offset);
                 let base = good.header.base_offset;
-                at.walk = Walk::new(at.file, good.position, at.bytes, base).gapless();
+                at.walk = Walk::new(at.file, good.position, at.bytes, base);
                 continue;
             }
             return Ok(Stopped { decision, position, expected });
+        }
+    }
+
+    /// One step of the walk: `None` when it went on, else where it stands.
+    fn next_damage(&mut self, at: &mut Progress<'_>) -> io::Result<Option<Stand>> {
+        let here = Damage { from: at.walk.expected(), position: at.walk.position() };
+        let stand = |bad, damage| Ok(Some(Stand { bad, damage }));
+        match at.walk.step()? {
+            // Cut off before: the next segment counts.
+            Step::Batch(found) if at.next.is_some_and(|next| found.header.base_offset >= next) => {
+                stand(false, here)
+            }
+            Step::Batch(found) => {
+                let overlaps = at.next.is_some_and(|next| found.header.last_offset() >= next);
+                if !overlaps && self.keeps(at, &found)? { Ok(None) } else { stand(true, here) }
+            }
+            Step::Bad => stand(true, damage_at(&at.walk)?),
+            // A last batch with a damaged last offset seems to leave a gap behind it.
+            Step::End if at.next.unwrap_or(self.synced) != here.from => {
+                let damage = damage_at(&at.walk)?;
+                stand(damage.position != here.position, damage)
+            }
+            Step::End => stand(false, here),
         }
     }
 
@@ -204,9 +214,18 @@ impl Recovery<'_> {
             at.above_from.get_or_insert(found.position);
             self.report.kept_batches += 1;
             self.report.kept_bytes += total_bytes(header);
+        } else if !self.has_known_epoch(found) {
+            return Ok(false);
         }
         at.builder.add(&at.segment, found);
         Ok(true)
+    }
+
+    /// The checksum does not cover the leader epoch: the epochs' own file tells whether it is right.
+    fn has_known_epoch(&self, found: &Found) -> bool {
+        let known = self.known_epochs.as_ref();
+        let known = known.and_then(|epochs| epochs.epoch_at(found.header.base_offset));
+        known.is_none_or(|epoch| epoch == found.header.leader_epoch)
     }
 
     fn good_behind(
@@ -293,12 +312,16 @@ impl Recovery<'_> {
             }
             Decision::CutTail | Decision::CutTailAndMark => {
                 self.report.may_have_lost_suffix |= decision == Decision::CutTailAndMark;
-                self.cut(place, &at, position, expected)?;
+                self.cut(place, at.file, position..at.bytes, expected)?;
             }
             Decision::Finish | Decision::Keep | Decision::QuarantineToGood => {}
         }
         at.segment.publish_recovered(position);
-        self.rewrite(&at, position)?;
+        if let Some(from) = at.above_from
+            && !planted(Defect::TrustCachedTail)
+        {
+            rewrite(at.file, from, position)?;
+        }
         at.builder.add_time();
         let newest = at.builder.newest();
         let closed = matches!(ended, Ended::GoOn);
@@ -309,75 +332,39 @@ impl Recovery<'_> {
         self.segments.push(Arc::new(at.segment));
         Ok(ended)
     }
+}
 
-    /// Writes the kept tail again and syncs it: its pages may look clean after a failed sync.
-    fn rewrite(&self, at: &Progress<'_>, end: u64) -> io::Result<()> {
-        let Some(mut from) = at.above_from else {
-            return Ok(());
-        };
-        if planted(Defect::TrustCachedTail) {
-            return Ok(());
-        }
-        let mut buffer = Vec::new();
-        while from < end {
-            let count = (end - from).min(REWRITE_BYTES);
-            buffer.resize(usize::try_from(count).map_err(io::Error::other)?, 0);
-            if at.file.read_at(from, &mut buffer)? < buffer.len() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            at.file.write_at(from, &[&buffer])?;
-            from += count;
-        }
-        at.file.sync()
-    }
-
-    /// Cuts the log at `position` of this segment, after copying what is cut; later segments go as a whole.
+impl Recovery<'_> {
+    /// Cuts `range` off the segment at `place`, after copying it; later segments go as a whole.
     fn cut(
         &mut self,
         place: usize,
-        at: &Progress<'_>,
-        position: u64,
+        file: &dyn File,
+        range: Range<u64>,
         expected: Offset,
     ) -> io::Result<()> {
-        let cut_bytes = at.bytes.saturating_sub(position);
+        let cut_bytes = range.end.saturating_sub(range.start);
         if cut_bytes > 0 {
-            self.copy_aside(at.file, position, at.bytes, expected)?;
-            at.file.set_length(position)?;
-            at.file.sync()?;
+            let position = range.start;
+            let copied = copy_aside(self.home, file, range, expected)?;
+            self.report.cut_bytes_lost += if copied { 0 } else { cut_bytes };
+            file.set_length(position)?;
+            file.sync()?;
             self.report.cut_bytes += cut_bytes;
         }
-        for file in self.files.iter().skip(place + 1) {
-            let path = |kind| FileName::new(file.base_offset, kind).path(&self.home.folder);
-            self.home.fs.rename(&path(FileKind::Log), &path(FileKind::Cut))?;
-            self.report.cut_bytes += file.bytes;
-            for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
-                // A hint without its segment is removed at the next start, if not now.
-                drop(self.home.fs.remove(&path(kind)));
-            }
+        for later in self.files.iter().skip(place + 1) {
+            set_aside(self.home, later.base_offset)?;
+            self.report.cut_bytes += later.bytes;
         }
         self.home.fs.sync_folder(&self.home.folder)
     }
+}
 
-    fn copy_aside(&self, file: &dyn File, from: u64, end: u64, offset: Offset) -> io::Result<()> {
-        let fs = &*self.home.fs;
-        let path = FileName::new(offset, FileKind::Cut).path(&self.home.folder);
-        if fs.exists(&path) {
-            fs.remove(&path)?;
-        }
-        let target = fs.create(&path)?;
-        let mut buffer = Vec::new();
-        let (mut position, mut written) = (from, 0);
-        while position < end {
-            let count = (end - position).min(REWRITE_BYTES);
-            buffer.resize(usize::try_from(count).map_err(io::Error::other)?, 0);
-            let read = file.read_at(position, &mut buffer)?;
-            let part = buffer.get(..read).unwrap_or_default();
-            target.write_at(written, &[part])?;
-            position += count;
-            written += count;
-        }
-        target.sync()
-    }
+/// Where the walk stands when it does not go on.
+struct Stand {
+    /// Something is there that does not continue the log; else the segment ends.
+    bad: bool,
+    damage: Damage,
 }
 
 /// Where a segment did not continue, and what to do there.
@@ -385,57 +372,4 @@ struct Stopped {
     decision: Decision,
     position: u64,
     expected: Offset,
-}
-
-/// Reads how long the index files are; false when one is missing.
-fn load_indexes(segment: &Segment) -> bool {
-    let offsets = Sparse::open(&segment.offset_file());
-    let times = Sparse::open(&segment.time_file());
-    let (Some(offsets), Some(times)) = (offsets, times) else { return false };
-    *segment.offsets_mut() = offsets;
-    *segment.times_mut() = times;
-    true
-}
-
-/// The batch of the last index entry below `known` that does not lie behind the last time entry: so the walk sees
-/// every batch that might raise the largest timestamp. `None` when an entry does not tell the truth.
-fn entry_point(
-    segment: &Segment,
-    file: &dyn File,
-    bytes: u64,
-    known: Offset,
-) -> io::Result<Option<Found>> {
-    let below = segment.relative(known).unwrap_or(u32::MAX);
-    let newest = segment.last_time_where(|entry| entry.relative < below);
-    let Some(newest) = newest else { return Ok(None) };
-    let entry = segment.last_entry_where(|entry| entry.relative <= newest.relative);
-    let Some(entry) = entry else { return Ok(None) };
-    let Some((found, mut walk)) = segment.believe(file, &entry, bytes)? else {
-        return Ok(None);
-    };
-    let mut batch = found;
-    while batch.header.last_offset() < segment.absolute(newest.relative) {
-        match walk.step()? {
-            Step::Batch(next) => batch = next,
-            Step::End | Step::Bad { .. } => return Ok(None),
-        }
-    }
-    let header = &batch.header;
-    let told = header.last_offset() == segment.absolute(newest.relative)
-        && header.max_timestamp == newest.timestamp;
-    Ok(told.then_some(found))
-}
-
-/// The indexes keep what points below the walk's beginning, and its first batch.
-fn cut_indexes(segment: &Segment, from: u64, expected: Offset) {
-    let relative = segment.relative(expected).unwrap_or(0);
-    segment
-        .offsets_mut()
-        .cut(&segment.offset_file(), |entry| u64::from(entry.position) <= from && from > 0);
-    segment.times_mut().cut(&segment.time_file(), |entry| entry.relative < relative);
-}
-
-/// A file of an index or a snapshot that can be removed when its log is gone.
-pub(crate) const fn goes_with_its_log(kind: FileKind) -> bool {
-    matches!(kind, FileKind::OffsetIndex | FileKind::TimeIndex | FileKind::TransactionIndex)
 }

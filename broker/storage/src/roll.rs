@@ -5,13 +5,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use thalweg_protocol::batch::BatchHeader;
 use thalweg_protocol::{Offset, TimestampMs};
 
 use crate::active::Active;
 use crate::error::{AppendError, LogError};
+use crate::folder::FileKind;
 use crate::log::Log;
 use crate::options::LogOptions;
 use crate::segment::Segment;
@@ -117,6 +117,8 @@ impl Log {
         if self.active.segment.base_offset() == base_offset {
             return Ok(());
         }
+        // A new name is a change, too: the clean mark has to go before it.
+        self.shared.dir.before_write()?;
         let path = self.active.segment.log_path();
         // The next file first: when the disk is full nothing has changed yet.
         let next = self.create_segment(base_offset)?;
@@ -133,11 +135,18 @@ impl Log {
     pub(crate) fn create_segment(&self, base_offset: Offset) -> Result<Arc<Segment>, LogError> {
         let home = &self.shared.home;
         let map_bytes = u64::from(self.options.segment_bytes);
-        // Before the file is there: a sync in between finds nothing to do and does no harm.
-        self.shared.folder_dirty.store(true, Ordering::Release);
-        let created = Segment::create(home, base_offset, map_bytes);
+        let mut created = Segment::create(home, base_offset, map_bytes);
+        if created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            // Left by a roll that failed half-way: no segment of the list has this file.
+            let path = self.path_of(base_offset, FileKind::Log);
+            created =
+                home.fs.remove(&path).and_then(|()| Segment::create(home, base_offset, map_bytes));
+        }
         let segment = created
             .map_err(|error| self.failed("create a segment in", home.folder.clone(), error))?;
+        // Only now: a sync that ran while the file was being made may not have seen its name. The segment
+        // is not in the list yet, so no end inside of it can have been published.
+        self.shared.names.changed();
         Ok(Arc::new(segment))
     }
 }

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use bytes::Bytes;
 use thalweg_protocol::{Offset, TimestampMs};
 
+use crate::checkpoint::aside;
 use crate::folder::{FileKind, FileName};
 use crate::fs::{File, FileSystem, Map};
 use crate::index::{IndexFile, Looked, OffsetEntry, Sparse, TimeEntry, search};
@@ -68,6 +69,9 @@ pub(crate) struct Segment {
     offsets: RwLock<Sparse<OffsetEntry>>,
     times: RwLock<Sparse<TimeEntry>>,
     bad: RwLock<Vec<BadRange>>,
+    /// The time index tells the largest timestamp before each of its entries, and `newest` that of all. False
+    /// after a start that did not look at all batches behind the last entry.
+    times_known: AtomicBool,
     /// Out of use; its files may be gone.
     retired: AtomicBool,
 }
@@ -118,6 +122,7 @@ impl Segment {
             offsets: RwLock::new(Sparse::new()),
             times: RwLock::new(Sparse::new()),
             bad: RwLock::default(),
+            times_known: AtomicBool::new(true),
             retired: AtomicBool::new(false),
         }
     }
@@ -180,6 +185,7 @@ impl Segment {
         dirt.pinned = false;
         drop(dirt);
         segment.note_times(self.newest(), self.last_append());
+        segment.times_known.store(self.knows_times(), Ordering::Release);
         self.bad_ranges().into_iter().for_each(|range| segment.quarantine(range));
         segment
     }
@@ -331,6 +337,10 @@ impl Segment {
 
     /// Adds a time entry if it rises above the last one.
     pub(crate) fn index_time(&self, newest: TimeEntry) {
+        if !self.knows_times() {
+            // An entry says that nothing before it is newer, and nobody knows.
+            return;
+        }
         let file = self.time_file();
         let mut times = self.times_mut();
         let rises = times.last(&file).is_none_or(|last| {
@@ -361,6 +371,22 @@ impl Segment {
             Looked::Found(entry) => Some(entry),
             Looked::InFile(count) => search(&self.time_file(), count, holds),
         }
+    }
+
+    /// Whether the time index and [`newest`](Self::newest) can be relied on.
+    pub(crate) fn knows_times(&self) -> bool {
+        self.times_known.load(Ordering::Acquire)
+    }
+
+    /// From now on they cannot.
+    pub(crate) fn forget_times(&self) {
+        self.times_known.store(false, Ordering::Release);
+    }
+
+    /// All batches were looked at; `newest` is the largest timestamp.
+    pub(crate) fn know_times(&self, newest: TimestampMs) {
+        self.newest.fetch_max(newest.get(), Ordering::AcqRel);
+        self.times_known.store(true, Ordering::Release);
     }
 
     /// The last time entry of all.
@@ -408,11 +434,43 @@ impl Segment {
     pub(crate) fn retire(&self) -> io::Result<()> {
         self.retired.store(true, Ordering::Release);
         self.slot.rename(&deleted(&self.log_path()))?;
+        self.remove_indexes();
+        Ok(())
+    }
+
+    /// Puts an empty segment into the place of this one, under the same name. Readers keep the old file through
+    /// its descriptor and its map, which stay open as long as somebody holds this segment.
+    pub(crate) fn replace(&self, map_bytes: u64) -> io::Result<Self> {
+        self.slot.pin();
+        let path = self.log_path();
+        let aside = aside(&path);
+        let replace = || {
+            self.slot.file()?;
+            self.slot.map()?;
+            if self.fs().exists(&aside) {
+                self.fs().remove(&aside)?;
+            }
+            drop(self.fs().create(&aside)?);
+            self.fs().rename(&aside, &path)
+        };
+        if let Err(error) = replace() {
+            drop(self.fs().remove(&aside));
+            self.slot.unpin();
+            return Err(error);
+        }
+        self.retired.store(true, Ordering::Release);
+        self.remove_indexes();
+        let empty = Self::existing(&self.home, self.base_offset, 0, map_bytes)?;
+        // Its name is not synced yet.
+        empty.soil(0);
+        Ok(empty)
+    }
+
+    /// A hint that stays behind is removed when the log is opened next time.
+    fn remove_indexes(&self) {
         for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
-            // A hint that stays behind is removed when the log is opened next time.
             drop(self.fs().remove(&self.path(kind)));
         }
-        Ok(())
     }
 
     /// Whether the segment is out of use: what fails with its files then is no failure of the disk.

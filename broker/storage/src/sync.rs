@@ -11,14 +11,17 @@ use std::sync::atomic::Ordering;
 
 use thalweg_protocol::Offset;
 
+use crate::checkpoint;
 use crate::defects::{Defect, planted};
+use crate::error::is_full;
+use crate::folder::EPOCH_FILE;
 use crate::reader::LogReader;
 
 impl LogReader {
-    /// Syncs everything that was appended before the call; the answer is the log end at its start, which is
-    /// the synced end now. From any thread; a second caller waits for the first.
+    /// Syncs everything that was appended before the call; the answer is the log end at its start, or what a
+    /// cut meanwhile has left of it. From any thread; a second caller waits for the first.
     ///
-    /// After an error nothing is published, and the caller takes the directory offline.
+    /// After an error nothing is published, and the directory is offline.
     pub fn sync(&self) -> io::Result<Offset> {
         let shared = &self.shared;
         // Guards no value: a panic under it leaves nothing half done.
@@ -26,9 +29,10 @@ impl LogReader {
         let cuts = *shared.cuts();
         // The end before the list: the list then holds every segment below this end.
         let end = self.log_end();
-        self.sync_files()?;
-        self.sync_folder()?;
-        self.save_epochs()?;
+        let synced = self.sync_files().and_then(|()| self.sync_folder());
+        synced.and_then(|()| self.save_epochs()).inspect_err(|error| {
+            shared.dir.fail(&format!("cannot sync {}: {error}", shared.home.folder.display()));
+        })?;
         let end = if planted(Defect::PublishEndAfterSync) { self.log_end() } else { end };
         let unchanged = shared.cuts();
         // A cut in between has lowered the synced end, and other batches may follow at the same offsets.
@@ -36,7 +40,8 @@ impl LogReader {
             shared.synced_end.fetch_max(end.get(), Ordering::AcqRel);
         }
         drop(unchanged);
-        Ok(end)
+        // After a cut less is on stable storage than this sync set out for.
+        Ok(end.min(self.synced_end()))
     }
 
     fn sync_files(&self) -> io::Result<()> {
@@ -61,21 +66,41 @@ impl LogReader {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        let shared = &self.shared;
-        if !shared.folder_dirty.swap(false, Ordering::AcqRel) || planted(Defect::SkipFolderSync) {
+        if planted(Defect::SkipFolderSync) {
             return Ok(());
         }
-        let synced = shared.home.fs.sync_folder(&shared.home.folder);
-        if synced.is_err() {
-            shared.folder_dirty.store(true, Ordering::Release);
+        let home = &self.shared.home;
+        self.shared.names.sync(|| home.fs.sync_folder(&home.folder))
+    }
+
+    /// Writes the epochs to their file, durably, if they changed. Where there is no room for it the old file is
+    /// removed: a restart without a file reads the epochs from the batches, one with an old file would
+    /// believe it.
+    pub(crate) fn save_epochs(&self) -> io::Result<()> {
+        let shared = &self.shared;
+        if !shared.epochs_dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
         }
-        synced
+        let home = &shared.home;
+        let text = shared.epochs.load().encode();
+        let path = home.folder.join(EPOCH_FILE);
+        match checkpoint::replace_file(&*home.fs, &path, text.as_bytes()) {
+            Err(error) if is_full(&error) => {
+                shared.epochs_dirty.store(true, Ordering::Release);
+                shared.dir.failed(&format!("cannot write {}", path.display()), &error);
+                match home.fs.remove(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    removed => removed.and_then(|()| home.fs.sync_folder(&home.folder)),
+                }
+            }
+            other => other,
+        }
     }
 
     /// Whether a sync would have anything to do.
     pub fn is_dirty(&self) -> bool {
         self.synced_end() < self.log_end()
-            || self.shared.folder_dirty.load(Ordering::Acquire)
+            || self.shared.names.are_dirty()
             || self.shared.epochs_dirty.load(Ordering::Acquire)
     }
 }

@@ -36,11 +36,17 @@ pub struct Removed {
 /// Where a cut goes through.
 struct Cut {
     /// The segment that is sealed; those after it are retired. `None` when the cut is at its base offset.
-    sealed: Option<Segment>,
+    sealed: Option<SealedAt>,
     /// Segments that stay as they are.
     kept: usize,
     /// The new log end.
     end: Offset,
+}
+
+/// A segment that ends earlier from now on.
+struct SealedAt {
+    segment: Arc<Segment>,
+    bytes: u64,
 }
 
 impl Log {
@@ -93,68 +99,79 @@ impl Log {
             // A deletion has moved the log start into the batch: nothing that can be read is left.
             return Ok(Cut { sealed: None, kept: 0, end: self.log_start() });
         }
-        let sealed = (cut > segment.base_offset()).then(|| segment.sealed(position));
+        let segment = Arc::clone(segment);
+        let sealed = (cut > segment.base_offset()).then(|| SealedAt { segment, bytes: position });
         Ok(Cut { sealed, kept: place, end: cut })
     }
 
+    /// What may fail for want of room comes first, so that a full disk leaves the log as it was.
     fn carry_out(&mut self, cut: Cut, now: TimestampMs) -> Result<Offset, LogError> {
         let Cut { sealed, kept, end } = cut;
-        self.lower_ends(end)?;
+        self.lower_synced_end(end)?;
         let segments = self.shared.segments.load_full();
         let (stay, leave) = segments.as_slice().split_at(kept);
-        let mut list = stay.to_vec();
-        // From the newest down, so that a crash in between leaves no hole.
-        for segment in leave.iter().skip(usize::from(sealed.is_some())).rev() {
+        let leave = leave.get(usize::from(sealed.is_some())..).unwrap_or_default();
+        let active = self.create_at_cut(leave, end)?;
+        self.shared.log_end.store(end.get(), Ordering::Release);
+        // The segments that leave hide what earlier cuts left in the files before them: first the new end is
+        // there, durably, then they go.
+        self.sync_folder_now()?;
+        for segment in leave.iter().filter(|segment| !segment.is_retired()).rev() {
             let path = segment.log_path();
             segment.retire().map_err(|error| self.failed("retire", path, error))?;
         }
-        list.extend(sealed.map(|segment| self.seal(segment)));
-        let active = self.create_segment(end)?;
+        let mut list = stay.to_vec();
+        list.extend(sealed.map(|cut| self.seal(&cut)).map(Arc::new));
         list.push(Arc::clone(&active));
         self.store_segments(Segments::new(list));
         self.active = Active::new(active, 0);
         self.remove_snapshots_above(end);
         self.sync_folder_now()?;
         self.forget_above(end, now)?;
-        for segment in leave.iter().filter(|segment| segment.is_retired()) {
+        for segment in leave.iter().filter(|segment| segment.base_offset() != end) {
             // What cannot be removed now is removed when the log is opened next time.
             drop(segment.remove());
         }
         Ok(end)
     }
 
-    /// Readers stop at the new end; no recovery point above it is left, on disk either.
-    fn lower_ends(&self, end: Offset) -> Result<(), LogError> {
+    /// Creates the segment that begins at `end`. One of that name among those that leave is replaced in one step:
+    /// after a crash the old one is there, or the new one.
+    fn create_at_cut(&self, leave: &[Arc<Segment>], end: Offset) -> Result<Arc<Segment>, LogError> {
+        let Some(same) = leave.first().filter(|segment| segment.base_offset() == end) else {
+            return self.create_segment(end);
+        };
+        let replaced = same.replace(u64::from(self.options.segment_bytes));
+        let segment = replaced.map_err(|error| self.failed("replace", same.log_path(), error))?;
+        self.shared.names.changed();
+        Ok(Arc::new(segment))
+    }
+
+    /// No recovery point above the new end is left, on disk either, and a sync that is under way publishes
+    /// nothing.
+    fn lower_synced_end(&self, end: Offset) -> Result<(), LogError> {
         let shared = &self.shared;
         {
-            // A sync that is under way publishes nothing.
             let mut cuts = shared.cuts();
             *cuts += 1;
-            shared.log_end.store(end.get(), Ordering::Release);
             shared.synced_end.fetch_min(end.get(), Ordering::AcqRel);
         }
         Ok(shared.dir.lower_recovery_point(shared.partition, end)?)
     }
 
     /// The sealed segment with indexes that end where it ends.
-    fn seal(&self, segment: Segment) -> Arc<Segment> {
-        let visible = segment.visible();
-        if let Some(old) = self.segment_at(segment.base_offset()) {
-            segment.offsets_mut().take_over(&old.offsets());
-            segment.times_mut().take_over(&old.times());
-        }
+    fn seal(&self, cut: &SealedAt) -> Segment {
+        let visible = cut.bytes;
+        let segment = cut.segment.sealed(visible);
+        segment.offsets_mut().take_over(&cut.segment.offsets());
+        segment.times_mut().take_over(&cut.segment.times());
         segment
             .offsets_mut()
             .cut(&segment.offset_file(), |entry| u64::from(entry.position) < visible);
         let last = segment.last_entry_where(|_| true).map_or(0, |entry| entry.relative);
         segment.times_mut().cut(&segment.time_file(), |entry| entry.relative <= last);
         segment.flush_indexes();
-        Arc::new(segment)
-    }
-
-    fn segment_at(&self, base_offset: Offset) -> Option<Arc<Segment>> {
-        let segments = self.shared.segments.load();
-        segments.get(segments.place_of(base_offset)?).cloned()
+        segment
     }
 
     fn remove_snapshots_above(&self, end: Offset) {
@@ -166,6 +183,12 @@ impl Log {
     fn sync_folder_now(&self) -> Result<(), LogError> {
         let home = &self.shared.home;
         let synced = home.fs.sync_folder(&home.folder);
+        synced.map_err(|error| self.failed("sync", home.folder.clone(), error))
+    }
+
+    fn sync_folder_if_dirty(&self) -> Result<(), LogError> {
+        let home = &self.shared.home;
+        let synced = self.shared.names.sync(|| home.fs.sync_folder(&home.folder));
         synced.map_err(|error| self.failed("sync", home.folder.clone(), error))
     }
 
@@ -258,21 +281,18 @@ impl Log {
         if count == 0 {
             return Ok(Removed::default());
         }
-        if self.shared.folder_dirty.load(Ordering::Acquire) {
-            // The segment that stays must be there before those that tell its offset go.
-            self.sync_folder_now()?;
-        }
-        // A crash may bring back any of the deleted files and leave holes between them: the log start must tell,
-        // durably, that nothing of them counts.
-        let shared = &self.shared;
-        shared.dir.write_log_starts([(shared.partition, self.log_start())])?;
         let (leave, stay) = segments.as_slice().split_at(count);
         self.store_segments(Segments::new(stay.to_vec()));
         let mut removed = Removed::default();
         for segment in leave {
+            // A crash may bring back any deleted file whose going was not synced: one at a time, so that there is
+            // never a hole, and only when the segment that stays is there. This needs no room on a full disk,
+            // as a checkpoint of the log start would.
+            self.sync_folder_if_dirty()?;
             let path = segment.log_path();
             segment.retire().map_err(|error| self.failed("retire", path, error))?;
             drop(segment.remove());
+            self.shared.names.changed();
             removed.segments += 1;
             removed.bytes += segment.visible();
         }

@@ -61,8 +61,8 @@ fn visit_segment(
         if matches!(next, Step::End) {
             break;
         }
-        // Damage: looked up again, it becomes a known range.
-        from = walk.expected();
+        let (range, _) = segment.quarantine_at(&walk, end_offset)?;
+        from = range.next_good.max(from.next());
     }
     Ok(ControlFlow::Continue(()))
 }

@@ -45,11 +45,8 @@ pub(crate) enum Step {
     Batch(Found),
     /// The walk has come to its end, exactly behind a batch.
     End,
-    /// What lies at `position` is no batch, or none that could follow.
-    Bad {
-        /// Where.
-        position: u64,
-    },
+    /// What lies at the walk's position is no batch, or none that could follow.
+    Bad,
 }
 
 /// A walk through the headers of one file. After [`Step::End`] or [`Step::Bad`] it stays where it is.
@@ -62,30 +59,34 @@ pub(crate) struct Walk<'a> {
     expected: Offset,
     /// Whether it must begin exactly there.
     gapless: bool,
+    /// The batch before the walk's position, if the walk has seen it.
+    previous: Option<Found>,
     piece: Box<[u8; PIECE_BYTES]>,
     piece_at: u64,
     piece_bytes: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Walks from `position`, where a batch begins, to `end`; no batch begins below `expected`.
+    /// Walks from `position`, where a batch begins, to `end`; each batch begins exactly where the one before
+    /// ended, the first at `expected`.
     pub(crate) fn new(file: &'a dyn File, position: u64, end: u64, expected: Offset) -> Self {
         Self {
             file,
             position,
             end,
             expected,
-            gapless: false,
+            gapless: true,
+            previous: None,
             piece: Box::new([0; PIECE_BYTES]),
             piece_at: 0,
             piece_bytes: 0,
         }
     }
 
-    /// Demands that each batch begins exactly where the one before ended.
+    /// Begins with any batch at or above `expected`; from then on offsets have no gaps.
     #[must_use]
-    pub(crate) const fn gapless(mut self) -> Self {
-        self.gapless = true;
+    pub(crate) const fn from_any(mut self) -> Self {
+        self.gapless = false;
         self
     }
 
@@ -93,6 +94,12 @@ impl<'a> Walk<'a> {
     pub(crate) const fn back_to(&mut self, found: &Found) {
         self.position = found.position;
         self.expected = found.header.base_offset;
+        self.previous = None;
+    }
+
+    /// The batch before the walk's position, if the walk has seen it.
+    pub(crate) const fn previous(&self) -> Option<Found> {
+        self.previous
     }
 
     /// Where the next batch begins.
@@ -127,9 +134,11 @@ impl<'a> Walk<'a> {
             .and_then(|bytes| BatchHeader::decode(bytes).ok())
             .map(|header| Found { position, header })
             .filter(|found| continues(found, expected, gapless, end));
-        let Some(found) = found else { return Ok(Step::Bad { position }) };
+        let Some(found) = found else { return Ok(Step::Bad) };
         self.position = found.end();
         self.expected = found.header.next_offset();
+        self.previous = Some(found);
+        self.gapless = true;
         Ok(Step::Batch(found))
     }
 
@@ -160,6 +169,8 @@ fn continues(found: &Found, expected: Offset, gapless: bool, end: u64) -> bool {
     let shape = usize::try_from(total_bytes(header)).is_ok_and(|bytes| bytes >= HEADER_BYTES)
         && header.magic == 2
         && header.last_offset_delta >= 0
+        // Only compaction leaves fewer records than offsets: else a flipped bit in either would hide what follows.
+        && (!gapless || header.record_count.checked_sub(1) == Some(header.last_offset_delta))
         && header.base_offset.get().checked_add(i64::from(header.last_offset_delta)).is_some();
     follows && shape && found.end() <= end
 }
@@ -170,6 +181,26 @@ pub(crate) fn is_intact(file: &dyn File, found: &Found, buffer: &mut Vec<u8>) ->
     buffer.resize(bytes, 0);
     let read = file.read_at(found.position, buffer)?;
     Ok(read == bytes && verify_checksum(&found.header, buffer).is_ok())
+}
+
+/// Where damage begins that made a walk stop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Damage {
+    /// The first offset that is damaged.
+    pub(crate) from: Offset,
+    /// The byte at which it lies.
+    pub(crate) position: u64,
+}
+
+/// Finds the damage when `walk` has met [`Step::Bad`]. No checksum covers how a header leads to the next one
+/// while headers are walked: the batch before may be the damaged one, and its last offset a wrong one.
+pub(crate) fn damage_at(walk: &Walk<'_>) -> io::Result<Damage> {
+    if let Some(previous) = walk.previous()
+        && !is_intact(walk.file(), &previous, &mut Vec::new())?
+    {
+        return Ok(Damage { from: previous.header.base_offset, position: previous.position });
+    }
+    Ok(Damage { from: walk.expected(), position: walk.position() })
 }
 
 /// The first intact batch from byte `from` on that begins at or above `expected` and below `end_offset`:

@@ -188,12 +188,9 @@ impl Bench {
         let produced = self.batch(producer, epoch, sequence);
         let header = Batch::decode(&produced).unwrap().header;
         let (epoch, now) = (self.model.epoch, self.model.now);
-        let appended = self.log().append(&CheckedBatch::new(header, produced.clone()), epoch, now);
-        if produced.len() > self.segment_bytes() {
-            assert!(matches!(appended, Err(AppendError::TooLarge { .. })), "{appended:?}");
-            return;
-        }
-        let appended = appended.unwrap();
+        let batch = CheckedBatch::new(header, produced.clone());
+        let appended = self.log().append(&batch, epoch, now).unwrap();
+        self.oversized += usize::from(produced.len() > self.segment_bytes());
         assert_eq!(appended.base_offset, self.model.log_end);
         assert!(!appended.duplicate);
         self.store(produced);

@@ -13,6 +13,12 @@ impl LogDir {
         self.gate.state()
     }
 
+    /// Whether it failed; one load.
+    #[inline]
+    pub fn is_offline(&self) -> bool {
+        self.gate.closed() & OFFLINE != 0
+    }
+
     /// Calls `subscriber` after every change of state, in order. It must be quick, and must not change the
     /// state of this directory itself.
     pub fn subscribe(&self, subscriber: Box<dyn Fn(&DirState) + Send + Sync>) {

@@ -82,6 +82,9 @@ impl LogDir {
             _ => unusable(path, "lock it", source),
         })?;
         probe(&*fs, path).map_err(|source| unusable(path, "write a file in it", source))?;
+        // After a kill the page cache shows names that a power cut would take back: what is believed of them
+        // below must not change any more.
+        fs.sync_folder(path).map_err(|source| unusable(path, "sync it", source))?;
         let (identity, is_new) = identify(&*fs, path, owner)?;
         let mut ignored = Vec::new();
         let dir = Self {

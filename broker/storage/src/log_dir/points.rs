@@ -205,11 +205,13 @@ impl Points {
         to: Offset,
     ) -> Result<(), CheckpointError> {
         let mut rows = lock(&self.rows);
-        match rows.values.get_mut(&(partition, Offset::ZERO)) {
-            Some(value) if *value > to.get() => *value = to.get(),
-            _ => return Ok(()),
+        if let Some(value) = rows.values.get_mut(&(partition, Offset::ZERO))
+            && *value > to.get()
+        {
+            *value = to.get();
+            rows.changed = true;
         }
-        rows.changed = true;
+        // Also when it was lowered before and could not be written then: the file still says more.
         self.write(&mut rows, write)
     }
 

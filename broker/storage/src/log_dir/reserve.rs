@@ -25,16 +25,15 @@ impl Reserve {
     /// Sets the blocks aside. Not being able to is no error: the disk may be full already, or know no
     /// preallocation; then only the floor protects.
     pub(super) fn fill(&self, fs: &dyn FileSystem) {
-        if self.bytes == 0 || fs.exists(&self.file) {
-            return;
-        }
-        if self.try_fill(fs).is_err() {
+        if self.bytes > 0 && self.try_fill(fs).is_err() {
             self.release(fs);
         }
     }
 
     fn try_fill(&self, fs: &dyn FileSystem) -> io::Result<()> {
-        fs.create(&self.file)?.preallocate(self.bytes)
+        // A crash may have left the name without its blocks.
+        let file = if fs.exists(&self.file) { fs.open(&self.file) } else { fs.create(&self.file) };
+        file?.preallocate(self.bytes)
     }
 
     /// Gives the blocks back; true when there were any.

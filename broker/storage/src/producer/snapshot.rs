@@ -104,7 +104,8 @@ impl ProducerTable {
         }
         let mut table = Self::new();
         for row in 0..rows {
-            let (id, epoch, batch) = cursor.row(row)?;
+            // Kafka leaves such a row of a producer whose last transaction has ended.
+            let Some((id, epoch, batch)) = cursor.row(row)? else { continue };
             let fresh = Producer { epoch, batches: Vec::with_capacity(REMEMBERED_MAX) };
             table.producers.entry(id).or_insert(fresh).remember(epoch, batch);
         }
@@ -166,10 +167,11 @@ impl Cursor<'_> {
         self.array().map(i64::from_be_bytes)
     }
 
+    /// `None` for a producer of whom no batch is remembered.
     fn row(
         &mut self,
         row: usize,
-    ) -> Result<(ProducerId, ProducerEpoch, RememberedBatch), SnapshotError> {
+    ) -> Result<Option<(ProducerId, ProducerEpoch, RememberedBatch)>, SnapshotError> {
         let mut fields = || {
             let id = self.i64()?;
             let (epoch, last, last_offset) = (self.i16()?, self.i32()?, self.i64()?);
@@ -181,15 +183,19 @@ impl Cursor<'_> {
         let Some((id, epoch, last, last_offset, offset_delta, appended)) = fields() else {
             return Err(row_error(row, "length", 0));
         };
+        let has_batch = (last, last_offset, offset_delta) != (-1, -1, 0);
         let checks = [
             ("producer id", id, id >= 0),
             ("epoch", epoch.into(), epoch >= 0),
-            ("last sequence", last.into(), last >= 0),
+            ("last sequence", last.into(), last >= 0 || !has_batch),
             ("offset delta", offset_delta.into(), offset_delta >= 0),
-            ("last offset", last_offset, last_offset >= i64::from(offset_delta)),
+            ("last offset", last_offset, last_offset >= i64::from(offset_delta) || !has_batch),
         ];
         if let Some((what, found, _)) = checks.into_iter().find(|(_, _, good)| !good) {
             return Err(row_error(row, what, found));
+        }
+        if !has_batch {
+            return Ok(None);
         }
         let last = Sequence::new(last);
         let batch = RememberedBatch {
@@ -199,6 +205,6 @@ impl Cursor<'_> {
             offset_delta,
             appended: TimestampMs::new(appended),
         };
-        Ok((ProducerId::new(id), ProducerEpoch::new(epoch), batch))
+        Ok(Some((ProducerId::new(id), ProducerEpoch::new(epoch), batch)))
     }
 }

@@ -19,8 +19,11 @@ pub(crate) fn flip_below_the_recovery_point(world: &mut World) -> Verdict {
     let bit = world.rng.u8(0..8);
     let flipped = world.disk.flip_bit(&path, position, bit);
     flipped.map_err(|error| error.to_string())?;
+    world.trace(&format!("flipped bit {bit} at {position} of {}", path.display()));
     world.restart_damaged(at)?;
-    schedule::fill(world)
+    schedule::fill(world)?;
+    world.count_spoiled(at);
+    Ok(())
 }
 
 /// Flips a bit of an index: an index is a hint, so every read must still be right.
@@ -50,26 +53,33 @@ fn any_byte(world: &mut World, at: usize, ending: &str) -> Verdict<Option<(PathB
             bytes.push((path, content));
         }
     }
+    let synced = world.synced(at);
     let rng = &mut world.rng;
     let Some((path, content)) = rng.choice(bytes) else { return Ok(None) };
     let position = match ending {
-        "log" => a_position(rng, &content)?,
+        "log" => {
+            let Some(position) = a_position(rng, &content, synced)? else { return Ok(None) };
+            position
+        }
         _ => rng.usize(0..content.len()),
     };
     Ok(Some((path, position)))
 }
 
-fn a_position(rng: &mut Rng, content: &[u8]) -> Verdict<usize> {
+/// A byte of the header of one of the batches that begin below the offset `synced`.
+fn a_position(rng: &mut Rng, content: &[u8], synced: i64) -> Verdict<Option<usize>> {
     let mut starts = Vec::new();
     let mut at = 0;
-    while let Some(length) = content.get(at + 8..at + 12) {
-        starts.push(at);
-        let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+    while let Some(head) = content.get(at..at + 12) {
+        let base = i64::from_be_bytes(head[..8].try_into().expect("eight bytes"));
+        let length = u32::from_be_bytes(head[8..].try_into().expect("four bytes"));
+        if base < synced {
+            starts.push(at);
+        }
         at += 12 + usize::try_from(length).expect("32 bits");
     }
     ensure!(at == content.len(), "the segment does not end with a batch but at {at}");
-    let start = rng.choice(starts).expect("a batch");
-    Ok(start + rng.usize(0..HEADER_BYTES))
+    Ok(rng.choice(starts).map(|start| start + rng.usize(0..HEADER_BYTES)))
 }
 
 /// The folder of a partition disappears, as with a disk that is not mounted: opening it must fail, and must

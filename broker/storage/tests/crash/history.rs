@@ -140,9 +140,9 @@ impl History {
         batches.flat_map(|batch| batch.bytes.iter().copied()).collect()
     }
 
-    /// The batches of a producer's newest epoch that lie above the log start, oldest first.
-    pub(crate) fn of_producer(&self, producer: i64) -> Vec<(&Stored, Sequenced)> {
-        let readable = self.batches.iter().filter(|batch| batch.base >= self.start);
+    /// The batches of a producer's newest epoch that lie above the log start `start`, oldest first.
+    pub(crate) fn of_producer(&self, producer: i64, start: i64) -> Vec<(&Stored, Sequenced)> {
+        let readable = self.batches.iter().filter(|batch| batch.base >= start);
         let known = readable.filter_map(|batch| batch.sequenced.map(|it| (batch, it)));
         let mut known: Vec<_> = known.filter(|(_, it)| it.producer == producer).collect();
         if let Some((_, newest)) = known.last().copied() {

@@ -16,18 +16,24 @@
     reason = "tests fail by panicking"
 )]
 
+mod actions;
 mod damage;
 mod defects;
 mod history;
 mod part;
 mod schedule;
+mod seen;
 mod world;
 
 use std::env;
 
 use thalweg_storage::fs::sim::SimStats;
 
-use crate::world::{Seen, World};
+use crate::seen::Seen;
+use crate::world::World;
+
+/// What happens in the runs with damage only.
+const OF_DAMAGE: [&str; 4] = ["bad_ranges", "spoiled_one", "spoiled_more", "fenced_by_damage"];
 
 /// Crashes of one random run.
 const CRASHES_OF_A_RUN: u64 = 25;
@@ -52,10 +58,14 @@ impl Total {
 
     /// A run in which a fault never happened proves nothing about it.
     fn assert_not_vacuous(&self, crashes: u64, never: &[&str]) {
-        eprintln!("{:#?}", self);
+        eprintln!("{self:#?}");
         assert!(self.stats.crashes >= crashes, "only {} crashes", self.stats.crashes);
-        let missing: Vec<_> =
-            self.seen.missing().into_iter().filter(|name| !never.contains(name)).collect();
+        let missing: Vec<_> = self
+            .seen
+            .missing()
+            .into_iter()
+            .filter(|name| !never.contains(name) && !OF_DAMAGE.contains(name))
+            .collect();
         assert!(missing.is_empty(), "vacuous: never happened: {missing:?}");
         let stats = self.stats;
         for (name, times) in [
@@ -92,7 +102,7 @@ fn random_lives_keep_what_was_synced() {
         seed += 1;
     }
     if one.is_none() {
-        total.assert_not_vacuous(crashes, &["bad_ranges"]);
+        total.assert_not_vacuous(crashes, &[]);
     }
 }
 
@@ -119,46 +129,49 @@ fn a_crash_at_every_sync_in_turn_keeps_what_was_synced() {
         seed += 1;
     }
     if one.is_none() {
-        let never = [
-            "bad_ranges",
-            "crashed_in_a_write",
-            "offline",
-            "restarts_after_kill",
-            "segments_expired",
-        ];
+        let never = ["crashed_in_a_write", "offline", "restarts_after_kill", "segments_expired"];
         total.assert_not_vacuous(crashes, &never);
     }
 }
 
+/// Runs seeds and fails with the first few that do not pass.
+fn every_seed(seeds: u64, run: impl Fn(&mut World) -> history::Verdict) -> Total {
+    let mut total = Total::default();
+    let mut failures = Vec::new();
+    for seed in number("SEED").map_or(1..=seeds, |seed| seed..=seed) {
+        let mut world = World::new(seed);
+        if let Err(error) = run(&mut world) {
+            failures.push(format!("SEED={seed}: {error}"));
+        }
+        total.add(&world);
+    }
+    let first = &failures[..failures.len().min(5)];
+    assert!(failures.is_empty(), "{} of {seeds} seeds fail: {first:#?}", failures.len());
+    total
+}
+
 #[test]
 fn a_flipped_bit_below_the_recovery_point_is_reported_and_never_cut_off() {
-    let mut total = Total::default();
-    for seed in 1..=number("N").unwrap_or(10_000).div_ceil(50) {
-        let mut world = World::new(seed);
-        let verdict = damage::flip_below_the_recovery_point(&mut world);
-        total.add(&world);
-        verdict.unwrap_or_else(|error| panic!("SEED={seed}: {error}"));
-    }
-    assert!(total.stats.bits_flipped > 0 && total.seen.bad_ranges > 0, "vacuous: {total:?}");
+    let seeds = number("N").unwrap_or(10_000).div_ceil(50);
+    let total = every_seed(seeds, damage::flip_below_the_recovery_point);
+    let (flipped, reported) = (total.stats.bits_flipped, total.seen.bad_ranges);
+    assert!(flipped > 0 && reported > 0, "vacuous: {flipped} bits, {reported} reported");
+    let (one, more) = (total.seen.spoiled_one, total.seen.spoiled_more);
+    eprintln!("{flipped} bits flipped, {reported} reported, {one} spoiled one batch, {more} more");
+    // A flipped length may hide the batches that it leads past; nothing else may.
+    assert!(one > 0 && more * 10 < flipped, "{more} of {flipped} bits spoil several batches");
 }
 
 #[test]
 fn a_flipped_bit_in_an_index_never_gives_a_wrong_read() {
-    let mut total = Total::default();
-    for seed in 1..=number("N").unwrap_or(10_000).div_ceil(50) {
-        let mut world = World::new(seed);
-        let ending = if seed % 2 == 0 { "index" } else { "timeindex" };
-        let verdict = damage::flip_an_index(&mut world, ending);
-        total.add(&world);
-        verdict.unwrap_or_else(|error| panic!("SEED={seed}: {error}"));
+    let seeds = number("N").unwrap_or(10_000).div_ceil(100);
+    for ending in ["index", "timeindex"] {
+        let total = every_seed(seeds, |world| damage::flip_an_index(world, ending));
+        assert!(total.stats.bits_flipped > 0, "vacuous: no bit of any .{ending} was flipped");
     }
-    assert!(total.stats.bits_flipped > 50, "vacuous: {total:?}");
 }
 
 #[test]
 fn a_missing_folder_is_never_made_again() {
-    for seed in 1..=20 {
-        let verdict = damage::lose_a_folder(&mut World::new(seed));
-        verdict.unwrap_or_else(|error| panic!("SEED={seed}: {error}"));
-    }
+    every_seed(20, damage::lose_a_folder);
 }

@@ -21,8 +21,14 @@ fn step(world: &mut World) -> Verdict {
         82..85 => ("delete records", world.delete_records()),
         85..88 => ("expire segments", world.expire_segments()),
         88..94 => ("checkpoint", world.checkpoint()),
-        94..97 => ("new epoch", world.new_epoch()),
-        97 => ("capacity", world.change_capacity()),
+        94..97 => ("new epoch", {
+            world.new_epoch();
+            Ok(())
+        }),
+        97 => ("capacity", {
+            world.change_capacity();
+            Ok(())
+        }),
         _ => ("check", world.check()),
     };
     world.trace(name);

@@ -4,10 +4,8 @@
 
 use std::env;
 use std::fmt::Display;
-use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use fastrand::Rng;
 use thalweg_protocol::{BrokerId, Offset, TimestampMs, TopicPartition};
@@ -15,42 +13,25 @@ use thalweg_storage::fs::FileSystem;
 use thalweg_storage::fs::sim::{Crash, SimDisk, Survivors};
 use thalweg_storage::{
     DirState, FlushLimits, FolderError, GroupCommit, Log, LogDir, LogDirOptions, LogError,
-    LogOptions, OpenFiles, Owner, PartitionMetadata, RecoveryMark, SyncResult, Urgency,
+    LogOptions, OpenFiles, Owner, PartitionMetadata, RecoveryMark,
 };
 
 use crate::history::{Verdict, ensure};
-use crate::part::{Attempt, Part};
+use crate::part::Part;
+use crate::seen::Seen;
 
 const ROOT: &str = "/data";
 const PARTS: u8 = 2;
 
-/// How often each thing happened in a run, so that a run in which one never did fails.
-macro_rules! seen {
-    ($($field:ident,)+) => {
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub(crate) struct Seen { $(pub(crate) $field: u64,)+ }
-
-        impl Seen {
-            /// The names of what never happened.
-            pub(crate) fn missing(&self) -> Vec<&'static str> {
-                let all = [$((stringify!($field), self.$field),)+];
-                all.iter().filter(|(_, times)| *times == 0).map(|(name, _)| *name).collect()
-            }
-        }
-
-        impl AddAssign for Seen {
-            fn add_assign(&mut self, other: Self) {
-                $(self.$field += other.$field;)+
-            }
-        }
-    };
-}
-
-seen! {
-    appended, appended_during_sync, repeated, gaps_refused, refused_full, synced, rolled, cut,
-    records_deleted, segments_expired, checkpoints, clean_stops, restarts, restarts_after_clean_stop,
-    restarts_after_kill, crashed_while_starting, crashed_in_a_sync, crashed_in_a_write, offline,
-    tails_lost, unsynced_tails_kept, torn_tails_cut, bad_ranges,
+/// What the next start may expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Nothing but what was synced.
+    PowerCut,
+    /// All that was written: the page cache is still there.
+    Killed,
+    /// All that was written, also after a power cut.
+    Clean,
 }
 
 #[derive(Debug)]
@@ -59,14 +40,11 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) now: i64,
     pub(crate) seen: Seen,
-    dir: Option<Arc<LogDir>>,
-    parts: Vec<Arc<Mutex<Part>>>,
-    group: GroupCommit<TopicPartition>,
-    /// The last stop was clean.
-    was_closed: bool,
-    /// The process ended, and the page cache is still there.
-    was_killed: bool,
-    is_damaged: bool,
+    pub(crate) dir: Option<Arc<LogDir>>,
+    pub(crate) parts: Vec<Arc<Mutex<Part>>>,
+    pub(crate) group: GroupCommit<TopicPartition>,
+    last_stop: Stop,
+    pub(crate) is_damaged: bool,
     /// Tell what is done, to understand a seed.
     traces: bool,
 }
@@ -81,8 +59,7 @@ impl World {
             dir: None,
             parts: (0..PARTS).map(|index| Arc::new(Mutex::new(Part::new(index)))).collect(),
             group: GroupCommit::new(FlushLimits::default()),
-            was_closed: false,
-            was_killed: false,
+            last_stop: Stop::PowerCut,
             is_damaged: false,
             traces: env::var_os("TRACE").is_some(),
         }
@@ -99,7 +76,7 @@ impl World {
         }
     }
 
-    fn part(&self, at: usize) -> MutexGuard<'_, Part> {
+    pub(crate) fn part(&self, at: usize) -> MutexGuard<'_, Part> {
         lock(&self.parts[at])
     }
 
@@ -126,7 +103,11 @@ impl World {
     }
 
     /// An operation may fail when the machine is down or the directory failed; else it must not.
-    fn settle<T, E: Display>(&self, what: &str, result: Result<T, E>) -> Verdict<Option<T>> {
+    pub(crate) fn settle<T, E: Display>(
+        &self,
+        what: &str,
+        result: Result<T, E>,
+    ) -> Verdict<Option<T>> {
         match result {
             Ok(done) => Ok(Some(done)),
             Err(_) if self.is_stopped() => Ok(None),
@@ -134,8 +115,8 @@ impl World {
         }
     }
 
-    /// Checkpoints may also fail on a full disk when the reserve is used up.
-    fn settle_checkpoint<T, E: Display>(
+    /// On a full disk, when the reserve is used up, this may also fail; then it must have changed nothing.
+    pub(crate) fn settle_unless_full<T, E: Display>(
         &self,
         what: &str,
         result: Result<T, E>,
@@ -159,7 +140,10 @@ impl World {
             self.seen.crashed_while_starting += 1;
             self.stop();
             self.disk.crash(Crash::seeded(self.rng.u64(..)));
-            self.was_killed = false;
+            if self.last_stop == Stop::Killed {
+                self.last_stop = Stop::PowerCut;
+            }
+            self.plan_crash_while_starting();
         }
         Err("twenty starts did not succeed".to_owned())
     }
@@ -179,7 +163,7 @@ impl World {
         self.dir = Some(Arc::clone(&dir));
         self.group = GroupCommit::new(FlushLimits::default());
         let clean = dir.was_clean();
-        ensure!(!self.was_closed || clean, "a clean stop was not known as one");
+        ensure!(self.last_stop != Stop::Clean || clean, "a clean stop was not known as one");
         for at in 0..self.parts.len() {
             let opened = if self.part(at).is_created {
                 self.open(&dir, at)?
@@ -191,7 +175,7 @@ impl World {
             }
         }
         self.seen.restarts_after_clean_stop += u64::from(clean);
-        (self.was_closed, self.was_killed) = (false, false);
+        self.last_stop = Stop::PowerCut;
         Ok(true)
     }
 
@@ -226,7 +210,7 @@ impl World {
         let opened = Log::open(dir, part.id, Self::options(), now);
         let Some((log, report)) = self.settle("opening a log", opened)? else { return Ok(false) };
         let (start, end, before) = (log.log_start(), log.log_end(), part.history.end());
-        if self.was_closed || self.was_killed {
+        if self.last_stop != Stop::PowerCut {
             let least = part.history.open_cut.unwrap_or(before);
             ensure!(end.get() >= least, "log end is {end} and not {before}: nothing was lost");
         }
@@ -256,6 +240,18 @@ impl World {
         self.crash(Crash::seeded(1).leaving(Survivors::Everything))
     }
 
+    /// Below it a partition is synced.
+    pub(crate) fn synced(&self, at: usize) -> i64 {
+        self.part(at).history.synced
+    }
+
+    /// Takes note of whether one flipped bit made more than its own batch unreadable.
+    pub(crate) fn count_spoiled(&mut self, at: usize) {
+        let spoiled = self.part(at).spoiled;
+        self.seen.spoiled_one += u64::from(spoiled == 1);
+        self.seen.spoiled_more += u64::from(spoiled > 1);
+    }
+
     /// The folder of a partition.
     pub(crate) fn folder(&self, at: usize) -> PathBuf {
         self.dir().folder(self.part(at).id)
@@ -283,7 +279,7 @@ impl World {
     pub(crate) fn crash(&mut self, crash: Crash) -> Verdict {
         self.stop();
         self.disk.crash(crash);
-        self.was_killed = false;
+        self.plan_crash_while_starting();
         self.start()
     }
 
@@ -294,8 +290,18 @@ impl World {
         self.disk.kill();
         self.seen.restarts_after_kill += 1;
         // What a failed sync has lost may be gone from the page cache, too.
-        self.was_killed = evicted == self.disk.stats().sectors_evicted;
+        if self.last_stop != Stop::Clean && evicted == self.disk.stats().sectors_evicted {
+            self.last_stop = Stop::Killed;
+        }
+        self.plan_crash_while_starting();
         self.start()
+    }
+
+    /// The power goes again while recovery writes.
+    fn plan_crash_while_starting(&mut self) {
+        if self.rng.u8(0..6) == 0 {
+            self.disk.crash_at_sync(self.rng.u64(1..8));
+        }
     }
 
     /// A clean stop, unless something that was planned comes in between.
@@ -308,19 +314,19 @@ impl World {
             self.part(at).history.synced_to(reader.synced_end());
             let mark = recovery_mark(&self.part(at), &reader);
             let written = dir.write_recovery_points(|| [mark]);
-            if self.settle_checkpoint("writing the recovery point", written)?.is_none() {
+            if self.settle_unless_full("writing the recovery point", written)?.is_none() {
                 return Ok(());
             }
         }
         let closed = dir.close_clean();
-        if self.settle_checkpoint("the clean mark", closed)?.is_some() {
+        if self.settle_unless_full("the clean mark", closed)?.is_some() {
             self.seen.clean_stops += 1;
-            self.was_closed = true;
+            self.last_stop = Stop::Clean;
         }
         Ok(())
     }
 
-    fn dir(&self) -> Arc<LogDir> {
+    pub(crate) fn dir(&self) -> Arc<LogDir> {
         Arc::clone(self.dir.as_ref().expect("the directory is open"))
     }
 
@@ -336,256 +342,12 @@ impl World {
         }
         Ok(())
     }
-
-    // What happens between stops.
-
-    pub(crate) fn pick(&mut self) -> usize {
-        self.rng.usize(0..self.parts.len())
-    }
-
-    pub(crate) fn append(&mut self) -> Verdict {
-        let at = self.pick();
-        let attempt = append_to(&self.parts[at], &mut self.rng, self.now)?;
-        self.noted(at, attempt)
-    }
-
-    fn noted(&mut self, at: usize, attempt: Attempt) -> Verdict {
-        if attempt == Attempt::Refused {
-            return self.refused(at);
-        }
-        self.seen.appended += 1;
-        let part = self.part(at);
-        let (id, end) = (part.id, Offset::new(part.history.end()));
-        drop(part);
-        self.group.appended(id, end, 1, Urgency::Now, Duration::ZERO);
-        Ok(())
-    }
-
-    /// An append was refused: the machine is down, the directory failed, or the disk is full.
-    fn refused(&mut self, at: usize) -> Verdict {
-        if self.disk.is_down() {
-            return Ok(());
-        }
-        self.part(at).history.open_append = None;
-        match self.dir().state() {
-            DirState::Online => Err("an append was refused without a reason".to_owned()),
-            DirState::ReadOnly { .. } => {
-                self.seen.refused_full += 1;
-                Ok(())
-            }
-            DirState::Offline { .. } => Ok(()),
-        }
-    }
-
-    pub(crate) fn repeat(&mut self) -> Verdict {
-        let at = self.pick();
-        if self.dir().state() == DirState::Online {
-            let part = Arc::clone(&self.parts[at]);
-            let mut part = lock(&part);
-            self.seen.repeated += u64::from(part.repeat(&mut self.rng, self.now)?);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn skip_sequences(&mut self) -> Verdict {
-        let at = self.pick();
-        let part = Arc::clone(&self.parts[at]);
-        let mut part = lock(&part);
-        self.seen.gaps_refused += 1;
-        part.skip_sequences(&mut self.rng, self.now)
-    }
-
-    pub(crate) fn new_epoch(&mut self) -> Verdict {
-        let at = self.pick();
-        let fences = self.rng.bool();
-        let part = Arc::clone(&self.parts[at]);
-        let mut part = lock(&part);
-        part.leader_epoch += 1;
-        if fences {
-            part.fence_writer(&mut self.rng);
-        }
-        Ok(())
-    }
-
-    /// One round of group commit; sometimes something is appended while a sync runs.
-    pub(crate) fn sync(&mut self) -> Verdict {
-        let round = self.group.begin(Duration::ZERO);
-        for flush in round {
-            let at = self.at(flush.log);
-            let reader = self.part(at).log().reader();
-            let appends = self.rng.u8(0..3) == 0;
-            let attempts = if appends { self.append_during_sync(at) } else { Arc::default() };
-            let failed = self.failures();
-            let synced = reader.sync();
-            self.disk.clear_hook();
-            for attempt in std::mem::take(&mut *lock(&attempts)) {
-                self.seen.appended_during_sync += 1;
-                self.noted(at, attempt?)?;
-            }
-            let result = if synced.is_ok() { SyncResult::Synced } else { SyncResult::Failed };
-            if let Err(error) = &synced {
-                let planned = self.disk.is_down() || self.failures() > failed;
-                ensure!(planned, "a sync failed without a reason: {error}");
-                self.dir().fail(&format!("sync: {error}"));
-            }
-            // What a broker answers to producers and shows to readers goes by both of these.
-            for published in self.group.finished([(flush.log, result)]) {
-                self.part(at).history.synced_to(published.end);
-            }
-            if self.settle("a sync", synced)?.is_none() {
-                return Ok(());
-            }
-            self.part(at).history.synced_to(reader.synced_end());
-            self.seen.synced += 1;
-        }
-        Ok(())
-    }
-
-    /// Arms the disk: the next sync of a file meets an append half-way.
-    fn append_during_sync(&mut self, at: usize) -> Arc<Mutex<Vec<Verdict<Attempt>>>> {
-        let attempts: Arc<Mutex<Vec<Verdict<Attempt>>>> = Arc::default();
-        let (part, now) = (Arc::clone(&self.parts[at]), self.now);
-        let rng = Mutex::new(self.rng.fork());
-        let (disk, outcome) = (self.disk.clone(), Arc::clone(&attempts));
-        self.disk.during_sync(move || {
-            disk.clear_hook();
-            let attempt = append_to(&part, &mut lock(&rng), now);
-            lock(&outcome).push(attempt);
-        });
-        attempts
-    }
-
-    pub(crate) fn roll(&mut self) -> Verdict {
-        let at = self.pick();
-        let rolled = self.part(at).log().roll();
-        self.seen.rolled += u64::from(self.settle("a roll", rolled)?.is_some());
-        Ok(())
-    }
-
-    pub(crate) fn cut(&mut self) -> Verdict {
-        let at = self.pick();
-        let mut part = lock(&self.parts[at]);
-        let start = part.log().log_start().get();
-        let places = part.history.boundaries(start);
-        // Mostly near the end, as a follower's cuts are.
-        let from = if self.rng.u8(0..3) == 0 { 0 } else { places.len().saturating_sub(6) };
-        let to = places[self.rng.usize(from..places.len())];
-        part.history.open_cut = Some(to);
-        let done = part.log().truncate(Offset::new(to), TimestampMs::new(self.now));
-        drop(part);
-        if self.settle("a cut", done)?.is_some() {
-            let mut part = self.part(at);
-            part.history.cut(to);
-            part.align_writers();
-            part.leader_epoch += 1;
-            let id = part.id;
-            drop(part);
-            self.group.truncated(&id, Offset::new(to));
-            self.seen.cut += 1;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn delete_records(&mut self) -> Verdict {
-        let at = self.pick();
-        let mut part = self.part(at);
-        let (start, synced) = (part.log().log_start().get(), part.history.synced);
-        let below = self.rng.clone().i64(start..=synced.max(start));
-        part.history.start_max = part.history.start_max.max(below);
-        let done = part.log().delete_below(Offset::new(below));
-        drop(part);
-        self.rng.u8(..);
-        // The answer to a client waits for this.
-        let done = done.map_err(|error| error.to_string()).and_then(|_| self.write_log_start(at));
-        if self.settle("deleting records", done)?.is_some() {
-            let mut part = self.part(at);
-            part.history.start = part.history.start.max(below);
-            drop(part);
-            self.seen.records_deleted += 1;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn expire_segments(&mut self) -> Verdict {
-        let at = self.pick();
-        let mut part = self.part(at);
-        let (now, synced) = (TimestampMs::new(self.now), part.history.synced);
-        part.history.start_max = part.history.start_max.max(synced);
-        let done = part.log().apply_retention(now, Offset::new(synced));
-        drop(part);
-        let done = done.map_err(|error| error.to_string()).and_then(|_| self.write_log_start(at));
-        if self.settle("retention", done)?.is_some() {
-            let mut part = self.part(at);
-            let start = part.log().log_start().get();
-            let moved = start > part.history.start;
-            part.history.start = start;
-            drop(part);
-            self.seen.segments_expired += u64::from(moved);
-        }
-        Ok(())
-    }
-
-    fn write_log_start(&self, at: usize) -> Verdict {
-        let mut part = self.part(at);
-        let start = (part.id, part.log().log_start());
-        self.dir().write_log_starts([start]).map_err(|error| error.to_string())
-    }
-
-    /// The checkpoints that a broker writes every second, and the background sync before.
-    pub(crate) fn checkpoint(&mut self) -> Verdict {
-        let dir = self.dir();
-        let marks: Vec<_> = (0..self.parts.len())
-            .map(|at| {
-                let mut part = self.part(at);
-                let reader = part.log().reader();
-                recovery_mark(&part, &reader)
-            })
-            .collect();
-        let written = dir.write_recovery_points(|| marks);
-        self.seen.checkpoints +=
-            u64::from(self.settle_checkpoint("the recovery points", written)?.is_some());
-        let appends: Vec<_> = (0..self.parts.len())
-            .map(|at| {
-                let mut part = self.part(at);
-                (part.id, part.log().segment_appends())
-            })
-            .collect();
-        let written = dir.write_last_appends(appends);
-        self.settle_checkpoint("the times of appends", written)?;
-        Ok(())
-    }
-
-    /// Somebody else fills the disk, or gives room again.
-    pub(crate) fn change_capacity(&mut self) -> Verdict {
-        self.disk.set_capacity(None);
-        if self.rng.bool() {
-            let used = self.disk.used_bytes();
-            self.disk.set_capacity(Some(used + self.rng.u64(0..60_000)));
-        }
-        self.dir().check_space();
-        Ok(())
-    }
-
-    /// Planned failures that have happened.
-    fn failures(&self) -> u64 {
-        let stats = self.disk.stats();
-        stats.syncs_failed + stats.writes_failed
-    }
-
-    fn at(&self, id: TopicPartition) -> usize {
-        let found = (0..self.parts.len()).find(|at| self.part(*at).id == id);
-        found.expect("a partition of ours")
-    }
 }
 
-fn recovery_mark(part: &Part, reader: &thalweg_storage::LogReader) -> RecoveryMark {
+pub(crate) fn recovery_mark(part: &Part, reader: &thalweg_storage::LogReader) -> RecoveryMark {
     RecoveryMark { partition: part.id, synced_end: reader.synced_end(), log_end: reader.log_end() }
 }
 
-fn append_to(part: &Mutex<Part>, rng: &mut Rng, now: i64) -> Verdict<Attempt> {
-    lock(part).append(rng, now)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

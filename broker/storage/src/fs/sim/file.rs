@@ -56,6 +56,7 @@ impl SimFile {
             () if fails => Err(io::Error::other("planned failure of a write")),
             () if room < wanted => {
                 state.stats.refused_as_full += 1;
+                state.stats.writes_cut_as_full += 1;
                 Err(io::ErrorKind::StorageFull.into())
             }
             () => {

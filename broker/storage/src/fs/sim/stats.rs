@@ -51,6 +51,8 @@ counters! {
     writes_failed,
     /// Writes and preallocations refused for want of space.
     refused_as_full,
+    /// Of those, the writes: a part of each was written.
+    writes_cut_as_full,
     /// Lists that failed as planned.
     lists_failed,
     /// Bits flipped.
