@@ -21,8 +21,15 @@ impl ReadPool {
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let _permit = self.permits.acquire().await.expect("the pool is never closed");
-        match tokio::task::spawn_blocking(read).await {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.expect("the pool is never closed");
+        // The read goes on when its request is dropped, so it keeps its place itself.
+        let held = move || {
+            let value = read();
+            drop(permit);
+            value
+        };
+        match tokio::task::spawn_blocking(held).await {
             Ok(value) => value,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }

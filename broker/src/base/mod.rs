@@ -1,16 +1,14 @@
-//! What every other room stands on: clocks, readiness, stopping, supervised tasks, sizes and times as text.
+//! What every other room stands on: clocks, readiness, supervised tasks, sizes and times as text.
 //!
 //! Owns the only place of this package that asks the operating system for the time. Knows nothing of
 //! topics, connections or files.
 
 mod clock;
 mod readiness;
-mod shutdown;
 mod tasks;
 mod units;
 
 pub use clock::{Clock, ManualClock, Monotonic, SystemClock};
 pub use readiness::Readiness;
-pub use shutdown::{Drained, Shutdown};
 pub use tasks::{TaskFailure, Tasks};
 pub use units::{ByteSize, Millis, UnitError};

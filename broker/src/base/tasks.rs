@@ -1,7 +1,7 @@
 //! Named, supervised tasks: a panic in one is logged, counted and reported, never silent.
 //!
-//! Owns every long-lived task of the broker. Never restarts one: a task that panicked may have left its
-//! state half changed, so whoever owns that state decides.
+//! Owns the tasks of the server: those that accept, those of connections, HTTP. Never restarts one: a task that
+//! panicked may have left its state half changed, so whoever owns that state decides.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -23,10 +23,9 @@ pub struct TaskFailure {
     pub message: String,
 }
 
-/// Spawns and watches tasks on one runtime. Cheap to clone; all clones are one.
+/// Spawns and watches tasks. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Tasks {
-    runtime: Handle,
     tracker: TaskTracker,
     panics: Arc<AtomicU64>,
     report: Arc<dyn Fn(&TaskFailure) + Send + Sync>,
@@ -40,18 +39,22 @@ impl Debug for Tasks {
 }
 
 impl Tasks {
-    /// Tasks on `runtime`; `report` hears of each panic once it was logged.
-    pub fn new(runtime: Handle, report: impl Fn(&TaskFailure) + Send + Sync + 'static) -> Self {
+    /// No task yet; `report` hears of each panic once it was logged.
+    pub fn new(report: impl Fn(&TaskFailure) + Send + Sync + 'static) -> Self {
         Self {
-            runtime,
             tracker: TaskTracker::new(),
             panics: Arc::new(AtomicU64::new(0)),
             report: Arc::new(report),
         }
     }
 
-    /// Runs `future` under `name`. The answer is `None` when it panicked.
-    pub fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<Option<F::Output>>
+    /// Runs `future` under `name` on `runtime`. The answer is `None` when it panicked.
+    pub fn spawn<F>(
+        &self,
+        name: &'static str,
+        runtime: &Handle,
+        future: F,
+    ) -> JoinHandle<Option<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -67,7 +70,7 @@ impl Tasks {
                 }
             }
         };
-        self.tracker.spawn_on(watched, &self.runtime)
+        self.tracker.spawn_on(watched, runtime)
     }
 
     /// How many tasks have panicked.
@@ -114,11 +117,12 @@ mod tests {
     async fn a_panic_is_counted_and_reported_and_the_others_go_on() {
         let reports = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&reports);
-        let tasks = Tasks::new(Handle::current(), move |failure| {
+        let runtime = Handle::current();
+        let tasks = Tasks::new(move |failure| {
             heard.lock().unwrap().push(failure.clone());
         });
-        let bad = tasks.spawn("bad", async { panic!("offset {} is wrong", 7) });
-        let good = tasks.spawn("good", async { 42 });
+        let bad = tasks.spawn("bad", &runtime, async { panic!("offset {} is wrong", 7) });
+        let good = tasks.spawn("good", &runtime, async { 42 });
         assert_eq!(bad.await.unwrap(), None);
         assert_eq!(good.await.unwrap(), Some(42));
         tasks.ended().await;

@@ -115,7 +115,8 @@ settings! {
             Allowed::Size(ByteSize::mib(1), ByteSize::gib(1024 * 1024));
         /// Log files held open at once; 0 takes half of what the system allows this process.
         open_files_max: u32 = 0, Allowed::Count(0, 10_000_000);
-        /// Log files mapped into memory at once; the system allows a process 65530 unless told otherwise.
+        /// Log files mapped into memory at once. Every open log file may be mapped, so no more are held open either.
+        /// The system allows a process 65530 maps unless told otherwise.
         maps_max: u32 = 32_768, Allowed::Count(64, 10_000_000);
         /// Threads per data folder that bring files to stable storage at the same time.
         flush_threads: u32 = 8, Allowed::Count(1, 256);
@@ -146,9 +147,11 @@ settings! {
 settings! {
     /// What is counted.
     pub struct MetricsConfig in "metrics" {
-        /// Partitions that get figures of their own; those beyond count only in the sums.
+        /// Partitions that get figures of their own, deleted ones included until the broker restarts; those beyond
+        /// count only in the sums.
         partition_series_max: u32 = 2_000, Allowed::Count(0, 1_000_000);
-        /// Topics that get figures of their own; those beyond are counted together as "(other)".
+        /// Topics that get figures of their own, deleted ones included until the broker restarts; those beyond are
+        /// counted together as "(other)".
         topic_series_max: u32 = 1_000, Allowed::Count(0, 1_000_000);
     }
 }

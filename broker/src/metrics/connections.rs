@@ -1,8 +1,9 @@
 //! What is counted of sockets.
 
+use metrics::{Counter, Gauge};
+
 use super::names;
 use super::registry::Registry;
-use super::series::{Counter, Gauge};
 
 /// Sockets of one broker, all listeners together.
 #[derive(Debug)]
@@ -10,18 +11,33 @@ pub struct ConnectionMetrics {
     registry: Registry,
     open: Gauge,
     accepted: Counter,
-    /// Connections that have not finished their handshake.
-    pub in_handshake: Gauge,
+    in_handshake: Gauge,
     /// Bytes of requests, frames included.
     pub received_bytes: Counter,
     /// Bytes of answers, frames included.
     pub sent_bytes: Counter,
-    /// Requests under way.
-    pub requests_in_flight: Gauge,
-    /// Memory that requests under way hold.
+    requests_in_flight: Gauge,
+    /// Memory that large requests hold while they arrive, in bytes.
     pub request_memory_bytes: Gauge,
     /// Times that a connection waited for memory.
     pub request_memory_waits: Counter,
+}
+
+/// One more while it is held.
+#[derive(Debug)]
+pub struct UnderWay(Gauge);
+
+impl UnderWay {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.increment(1);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 impl ConnectionMetrics {
@@ -41,18 +57,28 @@ impl ConnectionMetrics {
 
     /// A connection arrived. Each call is followed by one of [`ConnectionMetrics::closed`].
     pub fn accepted(&self) {
-        self.accepted.increment();
-        self.open.increment();
+        self.accepted.increment(1);
+        self.open.increment(1);
     }
 
     /// A connection ended, or was refused; `reason` is one of a few fixed words.
     pub fn closed(&self, reason: &'static str) {
-        self.open.decrement();
-        self.registry.counter(names::CONNECTIONS_CLOSED, &[reason]).increment();
+        self.open.decrement(1);
+        self.registry.counter(names::CONNECTIONS_CLOSED, &[reason]).increment(1);
+    }
+
+    /// A handshake begins; it ends when the answer is dropped.
+    pub fn handshake(&self) -> UnderWay {
+        UnderWay::new(&self.in_handshake)
+    }
+
+    /// A request begins; it ends when the answer is dropped.
+    pub fn request(&self) -> UnderWay {
+        UnderWay::new(&self.requests_in_flight)
     }
 
     /// A request through `door` could not be read.
     pub fn malformed(&self, door: &'static str) {
-        self.registry.counter(names::MALFORMED, &[door]).increment();
+        self.registry.counter(names::MALFORMED, &[door]).increment(1);
     }
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg_storage::RecoveryReport;
+use metrics::{Counter, Gauge, Histogram};
+use thalweg_storage::{DirState, RecoveryReport};
 
 use super::names;
-use super::registry::Registry;
-use super::series::{Counter, Gauge, Histogram};
+use super::registry::{Registry, amount};
 
 /// One log directory.
 #[derive(Debug)]
@@ -17,12 +17,6 @@ pub struct DirectoryMetrics {
     pub free_bytes: Gauge,
     /// The size of its disk, in bytes.
     pub size_bytes: Gauge,
-    /// Space of deleted segments that slow readers still hold, in bytes.
-    pub pinned_bytes: Gauge,
-    /// Log files held open.
-    pub open_files: Gauge,
-    /// Log files mapped into memory.
-    pub maps: Gauge,
     /// Segments removed by retention or by deleting records.
     pub removed_segments: Counter,
     /// Its syncs.
@@ -50,6 +44,16 @@ impl DirectoryState {
             Self::Online => "online",
             Self::ReadOnly => "read_only",
             Self::Offline => "offline",
+        }
+    }
+}
+
+impl From<&DirState> for DirectoryState {
+    fn from(state: &DirState) -> Self {
+        match state {
+            DirState::Online => Self::Online,
+            DirState::ReadOnly { .. } => Self::ReadOnly,
+            DirState::Offline { .. } => Self::Offline,
         }
     }
 }
@@ -87,9 +91,6 @@ impl DirectoryMetrics {
         let metrics = Self {
             free_bytes: gauge(names::DIRECTORY_FREE),
             size_bytes: gauge(names::DIRECTORY_SIZE),
-            pinned_bytes: gauge(names::DIRECTORY_PINNED),
-            open_files: gauge(names::DIRECTORY_OPEN_FILES),
-            maps: gauge(names::DIRECTORY_MAPS),
             removed_segments: registry.counter(names::REMOVED_SEGMENTS, &labels),
             syncs: Arc::new(SyncMetrics {
                 syncs: registry.counter(names::SYNCS, &labels),
@@ -116,30 +117,30 @@ impl DirectoryMetrics {
     /// The state that the directory is in now.
     pub fn set_state(&self, now: DirectoryState) {
         for (state, gauge) in &self.states {
-            gauge.set(i64::from(*state == now));
+            gauge.set(u8::from(*state == now));
         }
     }
 }
 
 impl RecoveryMetrics {
-    /// A log was opened after an unclean stop.
-    pub fn recovered(&self, report: &RecoveryReport) {
-        self.logs.increment();
-        self.cut_bytes.add(report.cut_bytes);
-        self.corrupt_ranges.add(u64::try_from(report.bad_ranges.len()).unwrap_or(u64::MAX));
+    /// A log was opened; `was_clean` says how its directory was left.
+    pub fn opened(&self, report: &RecoveryReport, was_clean: bool) {
+        self.logs.increment(u64::from(!was_clean));
+        self.cut_bytes.increment(report.cut_bytes);
+        self.corrupt_ranges.increment(u64::try_from(report.bad_ranges.len()).unwrap_or(u64::MAX));
     }
 }
 
 impl SyncMetrics {
     /// A group of `logs` reached stable storage in `took`.
     pub fn synced(&self, logs: usize, took: Duration) {
-        self.syncs.increment();
+        self.syncs.increment(1);
         self.seconds.record(took);
-        self.logs.record_count(u64::try_from(logs).unwrap_or(u64::MAX));
+        self.logs.record(amount(u64::try_from(logs).unwrap_or(u64::MAX)));
     }
 
-    /// A sync failed.
+    /// The sync of one log failed.
     pub fn failed(&self) {
-        self.failures.increment();
+        self.failures.increment(1);
     }
 }

@@ -1,11 +1,12 @@
 //! What is counted, under which names, and the text that Prometheus reads.
 //!
-//! Owns every metric's name, unit, help and labels, each declared once. A broker has one [`Metrics`]; two
-//! brokers in one process share nothing. Handles are resolved when the thing that they count is made, and
-//! counting is one atomic addition: no lookup, no lock, no allocation.
+//! Owns every metric's name, unit, help and labels, each declared once; the numbers themselves are the
+//! metrics library's. A broker has one [`Metrics`] with a recorder of its own; two brokers in one process share
+//! nothing. Handles are resolved when the thing that they count is made: counting looks nothing up and takes
+//! no lock.
 //!
-//! Invariants: the number of series is bounded by the configuration, and a topic's series end with the
-//! topic. Samples are counted into fixed buckets at once, so nothing grows while nobody asks.
+//! Invariants: the number of series is bounded by the configuration. Samples of histograms wait, 16 bytes each,
+//! until the next [`Metrics::upkeep`] or rendering; [`UPKEEP_INTERVAL`] bounds how many that are.
 
 mod broker;
 mod connections;
@@ -13,17 +14,13 @@ mod directories;
 mod names;
 mod process;
 mod registry;
-mod render;
 mod requests;
-mod series;
 mod topics;
 
-pub use broker::{BrokerMetrics, Metrics};
-pub use connections::ConnectionMetrics;
+pub use broker::{BrokerMetrics, Metrics, UPKEEP_INTERVAL};
+pub use connections::{ConnectionMetrics, UnderWay};
 pub use directories::{DirectoryMetrics, DirectoryState, RecoveryMetrics, SyncMetrics};
 pub use names::{ALL, Kind, Metric, Unit};
-pub use registry::{Registry, Scope};
-pub use render::CONTENT_TYPE;
+pub use registry::{CONTENT_TYPE, amount};
 pub use requests::RequestMetrics;
-pub use series::{Counter, Gauge, Histogram};
 pub use topics::{PartitionFigures, PartitionMetrics, TopicMetrics};

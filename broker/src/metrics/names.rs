@@ -3,14 +3,14 @@
 //! Names follow Prometheus: snake case, the unit last, `_total` behind what only grows.
 
 /// What a metric's number does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// Only grows.
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts samples by size; the bounds of the buckets, rising, in the unit's own numbers.
-    Histogram(&'static [u64]),
+    /// Counts samples by size; the bounds of the buckets, rising.
+    Histogram(&'static [f64]),
 }
 
 /// What a metric's number counts.
@@ -20,12 +20,12 @@ pub enum Unit {
     Count,
     /// Bytes.
     Bytes,
-    /// Held in nanoseconds, shown in seconds.
+    /// Seconds and fractions of them.
     Seconds,
 }
 
 /// One metric.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Metric {
     /// Its name as Prometheus reads it.
     pub name: &'static str,
@@ -39,29 +39,15 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-/// From 50 us, a warm append, to 10 s, a deadline; in ns.
-const LATENCIES: &[u64] = &[
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    10_000_000_000,
+/// From 50 us, a warm append, to 10 s, a deadline.
+const LATENCIES: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0,
 ];
 
 /// How many logs one sync brings to the disk.
-const GROUP_SIZES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384];
+const GROUP_SIZES: &[f64] =
+    &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0, 16_384.0];
 
 /// Declares the metrics and lists them.
 macro_rules! metrics {
@@ -94,11 +80,11 @@ metrics! {
         "Tasks that ended by a panic: each one is a defect.";
     TOPICS = Gauge, "thalweg_topics", Count, [], "Topics in the cluster.";
     PARTITIONS = Gauge, "thalweg_partitions", Count, ["state"],
-        "Replicas on this broker, by what they do.";
+        "Replicas on this broker, each in one state; those that are read-only may lead, too.";
     UNCLEAN_STARTS = Counter, "thalweg_unclean_sole_leader_starts_total", Count, [],
         "Partitions that lead again after an unclean start because no other replica was there.";
-    UNCLEAN_ELECTIONS = Counter, "thalweg_unclean_elections_total", Count, [],
-        "Leaders elected although they may lack acknowledged records.";
+    OPEN_FILES = Gauge, "thalweg_open_log_files", Count, [],
+        "Log files held open, mapped or not, in all log directories.";
 
     // the process
     PROCESS_CPU = Counter, "process_cpu_seconds_total", Seconds, [],
@@ -129,14 +115,14 @@ metrics! {
 
     // requests
     REQUESTS = Counter, "thalweg_requests_total", Count, ["door", "request"],
-        "Requests that were answered or given up.";
+        "Requests that ended: answered, or carried out for a client that wants no answer.";
     REQUEST_ERRORS = Counter, "thalweg_request_errors_total", Count, ["door", "request", "code"],
         "Errors in answers, one for each partition or topic that failed.";
     REQUEST_SECONDS = Histogram(LATENCIES), "thalweg_request_seconds", Seconds, ["door", "request"],
         "From the whole request read to its answer handed to the socket; waiting for records included.";
     REQUESTS_IN_FLIGHT = Gauge, "thalweg_requests_in_flight", Count, [], "Requests under way.";
     REQUEST_MEMORY = Gauge, "thalweg_request_memory_bytes", Bytes, [],
-        "Memory that requests under way hold.";
+        "Memory that large requests hold while they arrive; small ones are not counted.";
     REQUEST_MEMORY_WAITS = Counter, "thalweg_request_memory_waits_total", Count, [],
         "Times that a connection waited because requests held all memory allowed.";
     MALFORMED = Counter, "thalweg_malformed_requests_total", Count, ["door"],
@@ -175,12 +161,6 @@ metrics! {
         "The size of its disk.";
     DIRECTORY_STATE = Gauge, "thalweg_log_directory_state", Count, ["directory", "state"],
         "1 for the state that it is in, 0 for the others.";
-    DIRECTORY_PINNED = Gauge, "thalweg_log_directory_pinned_bytes", Bytes, ["directory"],
-        "Space of deleted segments that slow readers still hold.";
-    DIRECTORY_OPEN_FILES = Gauge, "thalweg_log_directory_open_files", Count, ["directory"],
-        "Log files held open.";
-    DIRECTORY_MAPS = Gauge, "thalweg_log_directory_maps", Count, ["directory"],
-        "Log files mapped into memory.";
     SYNCS = Counter, "thalweg_syncs_total", Count, ["directory"],
         "Groups of logs brought to stable storage together.";
     SYNC_FAILURES = Counter, "thalweg_sync_failures_total", Count, ["directory"],

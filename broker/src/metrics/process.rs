@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use super::names;
-use super::registry::Registry;
+use super::names::{self, Metric};
+use super::registry::{Registry, amount};
 
 /// The unit of CPU times in `/proc`: the kernel's interface fixes it, whatever its real tick is.
 const TICK: Duration = Duration::from_millis(10);
@@ -20,19 +20,13 @@ struct Figures {
 
 /// Sets the process's figures before each rendering.
 pub(super) fn watch(registry: &Registry) {
-    let cpu = registry.counter(names::PROCESS_CPU, &[]);
     let resident = registry.gauge(names::PROCESS_MEMORY, &[]);
     let anonymous = registry.gauge(names::PROCESS_ANONYMOUS, &[]);
     let threads = registry.gauge(names::PROCESS_THREADS, &[]);
     let files = registry.gauge(names::PROCESS_FILES, &[]);
     let files_max = registry.gauge(names::PROCESS_FILES_MAX, &[]);
     registry.before_render(move || {
-        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let figures = parse(&stat, &status);
-        if let Some(used) = figures.cpu {
-            cpu.raise_to(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX));
-        }
+        let figures = read();
         let gauges = [
             (&resident, figures.resident_bytes),
             (&anonymous, figures.anonymous_bytes),
@@ -41,9 +35,23 @@ pub(super) fn watch(registry: &Registry) {
             (&files_max, rustix::process::getrlimit(rustix::process::Resource::Nofile).current),
         ];
         for (gauge, number) in gauges {
-            gauge.set_size(number.unwrap_or_default());
+            gauge.set(amount(number.unwrap_or_default()));
         }
     });
+}
+
+/// The lines of the one metric that is shown by hand: the library's counters are whole numbers, and seconds of
+/// CPU time are not.
+pub(super) fn cpu_lines() -> String {
+    let Some(used) = read().cpu else { return String::new() };
+    let Metric { name, help, .. } = names::PROCESS_CPU;
+    format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {}\n", used.as_secs_f64())
+}
+
+fn read() -> Figures {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    parse(&stat, &status)
 }
 
 /// The folder that lists them is one of them, while it is read.

@@ -1,166 +1,125 @@
-//! The series of one broker: found or made by metric and label values, and taken away with their owner.
+//! One recorder of the metrics library for each broker: makes series from what [`names`] declares, and shows them.
+//!
+//! A series stays until the broker ends: the library takes none away. Whoever makes series in unbounded
+//! number therefore counts them; see [`super::topics`].
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::names::{Kind, Metric};
-use super::series::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+use super::names::{self, Kind, Metric, Unit};
+
+/// The content type of the text that [`super::Metrics::render`] makes.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The library wants to know where a metric comes from, and the exporter shows nothing of it.
+const METADATA: Metadata<'static> = Metadata::new("thalweg", Level::INFO, None);
 
 /// All series of one broker. Cheap to clone; all clones are one.
-#[derive(Clone, Default)]
-pub struct Registry {
-    families: Arc<Mutex<Families>>,
+#[derive(Clone)]
+pub(super) struct Registry {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
     collectors: Arc<Mutex<Vec<Collector>>>,
 }
 
-type Families = BTreeMap<&'static str, Family>;
 type Collector = Arc<dyn Fn() + Send + Sync>;
-
-/// One metric with its series by label values.
-#[derive(Debug)]
-pub(super) struct Family {
-    pub(super) metric: &'static Metric,
-    pub(super) series: BTreeMap<Vec<String>, Series>,
-}
-
-/// One series, and how many [`Scope`]s hold it.
-#[derive(Debug)]
-pub(super) struct Series {
-    pub(super) value: Value,
-    holders: usize,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Counter(Counter),
-    Gauge(Gauge),
-    Histogram(Histogram),
-}
 
 impl Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let series: usize = self.lock().values().map(|family| family.series.len()).sum();
-        write!(f, "Registry {{ series: {series} }}")
+        f.debug_struct("Registry").finish_non_exhaustive()
     }
 }
 
 impl Registry {
-    /// Without a series.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Series that end when the scope is dropped: those of a topic, for example.
-    pub fn scope(&self) -> Scope {
-        Scope { registry: self.clone(), held: Vec::new() }
+    /// Every declared metric is described; none has a series.
+    pub(super) fn new() -> Self {
+        let mut builder = PrometheusBuilder::new();
+        for metric in names::ALL {
+            if let Kind::Histogram(bounds) = metric.kind {
+                let this = Matcher::Full(metric.name.to_owned());
+                let set = builder.set_buckets_for_metric(this, bounds);
+                builder = set.expect("every histogram is declared with bounds");
+            }
+        }
+        let recorder = builder.build_recorder();
+        for metric in names::ALL {
+            describe(&recorder, metric);
+        }
+        let handle = recorder.handle();
+        Self { recorder: Arc::new(recorder), handle, collectors: Arc::default() }
     }
 
     /// Has `collect` called before each rendering, to set what is not counted as it happens.
-    pub fn before_render(&self, collect: impl Fn() + Send + Sync + 'static) {
+    pub(super) fn before_render(&self, collect: impl Fn() + Send + Sync + 'static) {
         let mut collectors = self.collectors.lock().unwrap_or_else(PoisonError::into_inner);
         collectors.push(Arc::new(collect));
     }
 
-    /// The text that Prometheus reads, in the order of the names.
-    pub fn render(&self) -> String {
+    /// The text that Prometheus reads; the metrics come in no order.
+    pub(super) fn render(&self) -> String {
         let collectors = self.collectors.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Not under a lock: a collector may resolve new series.
+        // Not under a lock: a collector may make new series.
         for collect in collectors {
             collect();
         }
-        super::render::text(self.lock().values())
+        self.handle.render()
     }
 
-    /// The series of `metric` with these label values, in the order of its labels; it stays for good.
-    pub fn counter(&self, metric: &'static Metric, labels: &[&str]) -> Counter {
-        match self.resolve(metric, labels) {
-            Value::Counter(counter) => counter,
-            other => unreachable!("{} is no counter: {other:?}", metric.name),
-        }
+    /// Counts the samples that have come since into their buckets, which frees their memory.
+    pub(super) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
+    /// The series of `metric` with these label values, in the order of its labels.
+    pub(super) fn counter(&self, metric: &'static Metric, labels: &[&str]) -> Counter {
+        assert_eq!(metric.kind, Kind::Counter, "{}", metric.name);
+        self.recorder.register_counter(&key(metric, labels), &METADATA)
     }
 
     /// The same for a gauge.
-    pub fn gauge(&self, metric: &'static Metric, labels: &[&str]) -> Gauge {
-        match self.resolve(metric, labels) {
-            Value::Gauge(gauge) => gauge,
-            other => unreachable!("{} is no gauge: {other:?}", metric.name),
-        }
+    pub(super) fn gauge(&self, metric: &'static Metric, labels: &[&str]) -> Gauge {
+        assert_eq!(metric.kind, Kind::Gauge, "{}", metric.name);
+        self.recorder.register_gauge(&key(metric, labels), &METADATA)
     }
 
     /// The same for a histogram.
-    pub fn histogram(&self, metric: &'static Metric, labels: &[&str]) -> Histogram {
-        match self.resolve(metric, labels) {
-            Value::Histogram(histogram) => histogram,
-            other => unreachable!("{} is no histogram: {other:?}", metric.name),
-        }
-    }
-
-    fn resolve(&self, metric: &'static Metric, labels: &[&str]) -> Value {
-        assert_eq!(metric.labels.len(), labels.len(), "{} has other labels", metric.name);
-        let mut families = self.lock();
-        let family = families
-            .entry(metric.name)
-            .or_insert_with(|| Family { metric, series: BTreeMap::new() });
-        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        let series = family.series.entry(labels).or_insert_with(|| Series {
-            value: match metric.kind {
-                Kind::Counter => Value::Counter(Counter::default()),
-                Kind::Gauge => Value::Gauge(Gauge::default()),
-                Kind::Histogram(bounds) => Value::Histogram(Histogram::new(bounds)),
-            },
-            holders: 0,
-        });
-        series.holders += 1;
-        series.value.clone()
-    }
-
-    fn release(&self, held: &[(&'static str, Vec<String>)]) {
-        let mut families = self.lock();
-        for (name, labels) in held {
-            let Some(family) = families.get_mut(name) else { continue };
-            let Some(series) = family.series.get_mut(labels) else { continue };
-            series.holders = series.holders.saturating_sub(1);
-            if series.holders == 0 {
-                family.series.remove(labels);
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Families> {
-        // The map is whole whoever panicked: every change to it is one call.
-        self.families.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn histogram(&self, metric: &'static Metric, labels: &[&str]) -> Histogram {
+        assert!(matches!(metric.kind, Kind::Histogram(_)), "{}", metric.name);
+        self.recorder.register_histogram(&key(metric, labels), &METADATA)
     }
 }
 
-/// Resolves series that end with it, unless another scope holds them too.
-#[derive(Debug)]
-pub struct Scope {
-    registry: Registry,
-    held: Vec<(&'static str, Vec<String>)>,
+fn key(metric: &'static Metric, values: &[&str]) -> Key {
+    assert_eq!(metric.labels.len(), values.len(), "{} has other labels", metric.name);
+    let label = |(name, value): (&&'static str, &&str)| Label::new(*name, (*value).to_owned());
+    Key::from_parts(metric.name, metric.labels.iter().zip(values).map(label).collect::<Vec<_>>())
 }
 
-impl Scope {
-    /// As [`Registry::counter`].
-    pub fn counter(&mut self, metric: &'static Metric, labels: &[&str]) -> Counter {
-        self.hold(metric, labels);
-        self.registry.counter(metric, labels)
-    }
-
-    /// As [`Registry::gauge`].
-    pub fn gauge(&mut self, metric: &'static Metric, labels: &[&str]) -> Gauge {
-        self.hold(metric, labels);
-        self.registry.gauge(metric, labels)
-    }
-
-    fn hold(&mut self, metric: &'static Metric, labels: &[&str]) {
-        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        self.held.push((metric.name, labels));
+fn describe(recorder: &PrometheusRecorder, metric: &'static Metric) {
+    let unit = match metric.unit {
+        Unit::Count => metrics::Unit::Count,
+        Unit::Bytes => metrics::Unit::Bytes,
+        Unit::Seconds => metrics::Unit::Seconds,
+    };
+    let (name, unit, help) = (metric.name.into(), Some(unit), metric.help.into());
+    match metric.kind {
+        Kind::Counter => recorder.describe_counter(name, unit, help),
+        Kind::Gauge => recorder.describe_gauge(name, unit, help),
+        Kind::Histogram(_) => recorder.describe_histogram(name, unit, help),
     }
 }
 
-impl Drop for Scope {
-    fn drop(&mut self) {
-        self.registry.release(&self.held);
-    }
+/// A number as gauges and histograms hold it.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "Prometheus' own numbers are floating-point: exact up to 2^53, which is 9 PB or 285 years of \
+              offsets at a million a second"
+)]
+pub const fn amount(number: u64) -> f64 {
+    number as f64
 }

@@ -3,11 +3,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use metrics::{Counter, Histogram};
 use thalweg_protocol::ErrorCode;
 
 use super::names;
 use super::registry::Registry;
-use super::series::{Counter, Histogram};
 
 /// One kind of request through one door.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl RequestMetrics {
 
     /// A request ended, whether well or not, `took` after it was read.
     pub fn answered(&self, took: Duration) {
-        self.answered.increment();
+        self.answered.increment(1);
         self.seconds.record(took);
     }
 
@@ -48,6 +48,6 @@ impl RequestMetrics {
             let code = known.map_or_else(|| "Unknown".to_owned(), |_| format!("{code:?}"));
             self.registry.counter(names::REQUEST_ERRORS, &[self.door, self.request, &code])
         };
-        counter.get_or_init(resolve).increment();
+        counter.get_or_init(resolve).increment(1);
     }
 }

@@ -1,14 +1,17 @@
-//! What is counted of topics and partitions; their series end with them, and their number is bounded.
+//! What is counted of topics and partitions, each in bounded number.
+//!
+//! A series stays until the broker ends, so the bounds hold for all topics and partitions there ever were; one
+//! that comes again under its old name goes on with its old series. What ended shows zeros where a number
+//! would else stand still, so that sums over partitions stay right.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use metrics::{Counter, Gauge};
 use thalweg_protocol::{Offset, PartitionIndex, TopicName};
 
 use super::names;
-use super::registry::{Registry, Scope};
-use super::series::{Counter, Gauge};
+use super::registry::{Registry, amount};
 
 /// The label of all topics beyond the bound; no topic can be named so.
 const OTHER: &str = "(other)";
@@ -16,7 +19,6 @@ const OTHER: &str = "(other)";
 /// What goes in and out of one topic.
 #[derive(Debug)]
 pub struct TopicMetrics {
-    _scope: Scope,
     /// Bytes of batches appended, as stored.
     pub produced_bytes: Counter,
     /// Records appended.
@@ -35,8 +37,7 @@ pub struct TopicMetrics {
 
 impl TopicMetrics {
     fn new(registry: &Registry, topic: &str) -> Self {
-        let mut scope = registry.scope();
-        let mut counter = |metric| scope.counter(metric, &[topic]);
+        let counter = |metric| registry.counter(metric, &[topic]);
         Self {
             produced_bytes: counter(names::PRODUCED_BYTES),
             produced_records: counter(names::PRODUCED_RECORDS),
@@ -45,60 +46,91 @@ impl TopicMetrics {
             duplicate_batches: counter(names::DUPLICATE_BATCHES),
             fetched_bytes: counter(names::FETCHED_BYTES),
             cold_fetched_bytes: counter(names::COLD_FETCHED_BYTES),
-            _scope: scope,
         }
     }
 
     /// A batch was appended.
     pub fn produced(&self, bytes: u64, records: u64) {
-        self.produced_batches.increment();
-        self.produced_bytes.add(bytes);
-        self.produced_records.add(records);
+        self.produced_batches.increment(1);
+        self.produced_bytes.increment(bytes);
+        self.produced_records.increment(records);
     }
 }
 
-/// The topics that somebody counts for now.
+/// The topics that have series of their own, and the one for all others.
 #[derive(Debug)]
 pub(super) struct Topics {
     registry: Registry,
     series_max: usize,
-    live: Mutex<Live>,
+    known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
-struct Live {
-    topics: HashMap<TopicName, Weak<TopicMetrics>>,
-    /// Made with the first topic beyond the bound, then kept.
+struct Known {
+    /// At most `series_max`.
+    topics: HashMap<TopicName, Arc<TopicMetrics>>,
+    /// Made with the first topic beyond the bound.
     other: Option<Arc<TopicMetrics>>,
 }
 
 impl Topics {
     pub(super) fn new(registry: Registry, series_max: u32) -> Self {
         let series_max = usize::try_from(series_max).unwrap_or(usize::MAX);
-        Self { registry, series_max, live: Mutex::new(Live::default()) }
+        Self { registry, series_max, known: Mutex::default() }
     }
 
     pub(super) fn get(&self, name: &TopicName) -> Arc<TopicMetrics> {
         // Every change to the map is one call, so it is whole whoever panicked.
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = live.topics.get(name).and_then(Weak::upgrade) {
-            return topic;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = known.topics.get(name) {
+            return Arc::clone(topic);
         }
-        live.topics.retain(|_, topic| topic.strong_count() > 0);
-        if live.topics.len() >= self.series_max {
+        if known.topics.len() >= self.series_max {
             let other = || Arc::new(TopicMetrics::new(&self.registry, OTHER));
-            return Arc::clone(live.other.get_or_insert_with(other));
+            return Arc::clone(known.other.get_or_insert_with(other));
         }
         let topic = Arc::new(TopicMetrics::new(&self.registry, name.as_str()));
-        live.topics.insert(name.clone(), Arc::downgrade(&topic));
+        known.topics.insert(name.clone(), Arc::clone(&topic));
         topic
     }
 }
 
-/// Where one partition stands.
-#[derive(Debug, Default)]
+/// The partitions that have series of their own.
+#[derive(Debug)]
+pub(super) struct Partitions {
+    registry: Registry,
+    series_max: usize,
+    /// At most `series_max`.
+    known: Mutex<HashSet<(TopicName, PartitionIndex)>>,
+}
+
+impl Partitions {
+    pub(super) fn new(registry: Registry, series_max: u32) -> Self {
+        let series_max = usize::try_from(series_max).unwrap_or(usize::MAX);
+        Self { registry, series_max, known: Mutex::default() }
+    }
+
+    pub(super) fn get(&self, topic: &TopicName, partition: PartitionIndex) -> PartitionMetrics {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (topic.clone(), partition);
+        if !known.contains(&key) && known.len() >= self.series_max {
+            return PartitionMetrics::for_nobody();
+        }
+        known.insert(key);
+        let partition = partition.to_string();
+        let gauge = |metric| self.registry.gauge(metric, &[topic.as_str(), &partition]);
+        PartitionMetrics {
+            log_start: gauge(names::LOG_START),
+            high_watermark: gauge(names::HIGH_WATERMARK),
+            log_end: gauge(names::LOG_END),
+            log_bytes: gauge(names::LOG_BYTES),
+        }
+    }
+}
+
+/// Where one partition stands; zeros once it is dropped.
+#[derive(Debug)]
 pub struct PartitionMetrics {
-    scope: Option<(Scope, Arc<AtomicU32>)>,
     log_start: Gauge,
     high_watermark: Gauge,
     log_end: Gauge,
@@ -119,42 +151,30 @@ pub struct PartitionFigures {
 }
 
 impl PartitionMetrics {
-    pub(super) fn new(
-        registry: &Registry,
-        shown: &Arc<AtomicU32>,
-        series_max: u32,
-        topic: &TopicName,
-        partition: PartitionIndex,
-    ) -> Self {
-        let take = |count| (count < series_max).then_some(count + 1);
-        if shown.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-            return Self::default();
-        }
-        let partition = partition.to_string();
-        let mut scope = registry.scope();
-        let mut gauge = |metric| scope.gauge(metric, &[topic.as_str(), &partition]);
+    const fn for_nobody() -> Self {
         Self {
-            log_start: gauge(names::LOG_START),
-            high_watermark: gauge(names::HIGH_WATERMARK),
-            log_end: gauge(names::LOG_END),
-            log_bytes: gauge(names::LOG_BYTES),
-            scope: Some((scope, Arc::clone(shown))),
+            log_start: Gauge::noop(),
+            high_watermark: Gauge::noop(),
+            log_end: Gauge::noop(),
+            log_bytes: Gauge::noop(),
         }
     }
 
     /// Shows where the partition stands now.
     pub fn show(&self, figures: &PartitionFigures) {
-        self.log_start.set(figures.log_start.get());
-        self.high_watermark.set(figures.high_watermark.get());
-        self.log_end.set(figures.log_end.get());
-        self.log_bytes.set_size(figures.log_bytes);
+        let offset = |offset: Offset| amount(u64::try_from(offset.get()).unwrap_or_default());
+        self.log_start.set(offset(figures.log_start));
+        self.high_watermark.set(offset(figures.high_watermark));
+        self.log_end.set(offset(figures.log_end));
+        self.log_bytes.set(amount(figures.log_bytes));
     }
 }
 
+/// One made again under the same name shows its own numbers before the next rendering.
 impl Drop for PartitionMetrics {
     fn drop(&mut self) {
-        if let Some((_, shown)) = &self.scope {
-            shown.fetch_sub(1, Ordering::Relaxed);
+        for gauge in [&self.log_start, &self.high_watermark, &self.log_end, &self.log_bytes] {
+            gauge.set(0);
         }
     }
 }

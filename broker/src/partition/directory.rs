@@ -7,7 +7,7 @@ use thalweg_storage::{DirState, LogDir};
 
 use super::flusher::Flusher;
 use super::table::Table;
-use crate::metrics::{DirectoryMetrics, DirectoryState};
+use crate::metrics::{DirectoryMetrics, DirectoryState, amount};
 
 /// A log directory at work.
 #[derive(Debug)]
@@ -75,19 +75,12 @@ impl Directory {
 
     /// Shows how it stands, for the metrics.
     pub fn show(&self) {
-        let state = match self.dir.state() {
-            DirState::Online => DirectoryState::Online,
-            DirState::ReadOnly { .. } => DirectoryState::ReadOnly,
-            DirState::Offline { .. } => DirectoryState::Offline,
-        };
-        self.metrics.set_state(state);
+        self.metrics.set_state(DirectoryState::from(&self.dir.state()));
         // A disk that does not answer keeps the figures that it last had.
         if let Ok(space) = self.dir.fs().space(self.dir.path()) {
-            self.metrics.free_bytes.set_size(space.free);
-            self.metrics.size_bytes.set_size(space.total);
+            self.metrics.free_bytes.set(amount(space.free));
+            self.metrics.size_bytes.set(amount(space.total));
         }
-        let files = self.dir.open_files().counts();
-        self.metrics.open_files.set_size(files.open as u64);
     }
 
     /// Its state and the reason for it, in words.

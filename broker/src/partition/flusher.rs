@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,6 +18,13 @@ use super::high_watermark::Durability;
 use super::partition::Partition;
 use crate::base::Clock;
 use crate::metrics::SyncMetrics;
+
+/// What a partition has told its flusher since its last sync began: nothing.
+pub(super) const CLEAN: u8 = 0;
+/// Bytes that may wait.
+const LATER: u8 = 1;
+/// Bytes that somebody may wait for.
+const NOW: u8 = 2;
 
 /// Tells the flusher of one directory what is to be synced. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,7 +78,7 @@ impl Flusher {
                 let began = shared.clock.now();
                 let results = sync_all(&round, threads_max);
                 metrics.synced(round.len(), shared.clock.now().since(began));
-                shared.finish(&dir, results);
+                shared.finish(&dir, results, &metrics);
             }
         })?;
         Ok((flusher.clone(), Worker { flusher, thread: Some(thread) }))
@@ -82,12 +90,13 @@ impl Flusher {
             Durability::Synced => Urgency::Now,
             Durability::Replicated => Urgency::Later,
         };
-        let announced = partition.dirty.swap(true, std::sync::atomic::Ordering::AcqRel);
-        let bytes = match urgency {
-            Urgency::Now => 0,
-            Urgency::Later => partition.reader().unsynced_bytes(),
+        let (level, bytes) = match urgency {
+            Urgency::Now => (NOW, 0),
+            Urgency::Later => (LATER, partition.reader().unsynced_bytes()),
         };
-        if announced && bytes < self.shared.limits.bytes_max {
+        // What was announced as less urgent is announced again: its topic may have become a synced one.
+        let announced = partition.dirty.fetch_max(level, Ordering::AcqRel);
+        if announced >= level && bytes < self.shared.limits.bytes_max {
             return;
         }
         let now = self.shared.clock.now().get();
@@ -147,7 +156,7 @@ impl Shared {
     }
 
     /// Publishes what was synced; a failure takes the directory offline for good.
-    fn finish(&self, dir: &LogDir, results: Vec<Synced>) {
+    fn finish(&self, dir: &LogDir, results: Vec<Synced>, metrics: &SyncMetrics) {
         let mut outcomes = Vec::with_capacity(results.len());
         for (partition, result) in &results {
             outcomes.push((
@@ -155,6 +164,7 @@ impl Shared {
                 match result {
                     Ok(_) => SyncResult::Synced,
                     Err(error) => {
+                        metrics.failed();
                         dir.failed(&format!("sync of {partition}"), error);
                         SyncResult::Failed
                     }
@@ -163,12 +173,21 @@ impl Shared {
         }
         let mut state = self.lock();
         let published = state.commit.finished(outcomes);
+        // After a failure no round begins any more: those who joined meanwhile are told as well.
+        let abandoned: Vec<_> = if state.commit.has_failed() {
+            state.partitions.drain().map(|(_, partition)| partition).collect()
+        } else {
+            Vec::new()
+        };
         for (partition, _) in &results {
-            if !partition.dirty.load(std::sync::atomic::Ordering::Acquire) {
+            if partition.dirty.load(Ordering::Acquire) == CLEAN {
                 state.partitions.remove(&partition.at());
             }
         }
         drop(state);
+        for partition in abandoned {
+            partition.waiters().fail();
+        }
         for (partition, result) in results {
             match result {
                 Ok(end) if published.iter().any(|flush| flush.log == partition.at()) => {
@@ -215,8 +234,9 @@ fn sync_all(round: &[Arc<Partition>], threads_max: usize) -> Vec<Synced> {
 }
 
 fn sync_one(partition: &Arc<Partition>) -> Synced {
-    // Taken down before the end is captured: an append from here on announces itself again.
-    partition.dirty.store(false, std::sync::atomic::Ordering::Release);
+    // Taken down before the end is captured: an append from here on announces itself again. As an exchange, so
+    // that the end of an append which still found the flag up is seen by the load that follows.
+    partition.dirty.swap(CLEAN, Ordering::AcqRel);
     let mut result = partition.reader().sync();
     if result.is_err() && planted(Defect::RetryFailedSync) {
         result = partition.reader().sync();

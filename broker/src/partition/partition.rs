@@ -2,7 +2,7 @@
 //! carries out what it says.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -15,6 +15,7 @@ use thalweg_storage::{
 };
 
 use super::directory::Directory;
+use super::flusher::CLEAN;
 use super::error::PartitionError;
 use super::high_watermark::{Durability, Ends};
 use super::leader::Leadership;
@@ -60,6 +61,7 @@ pub struct Fetched {
     /// The first offset that can be read.
     pub log_start: Offset,
     read: Option<Read>,
+    traffic: Arc<TopicMetrics>,
 }
 
 /// Which offset is wanted.
@@ -139,7 +141,7 @@ pub struct Partition {
     /// The epoch in which this broker leads, or -1.
     leading: AtomicI32,
     /// Whether the flusher has been told of bytes that it has not yet taken up.
-    pub(super) dirty: AtomicBool,
+    pub(super) dirty: AtomicU8,
     traffic: Arc<TopicMetrics>,
     figures: PartitionMetrics,
 }
@@ -167,7 +169,7 @@ impl Partition {
             waiters: Waiters::default(),
             high_watermark: AtomicI64::new(high_watermark.get()),
             leading: AtomicI32::new(LeaderEpoch::UNCHECKED.get()),
-            dirty: AtomicBool::new(false),
+            dirty: AtomicU8::new(CLEAN),
             traffic: parts.traffic,
             figures: parts.figures,
         }
@@ -252,7 +254,7 @@ impl Partition {
         })?;
         drop(log);
         if appended.duplicate {
-            self.traffic.duplicate_batches.increment();
+            self.traffic.duplicate_batches.increment(1);
         } else {
             let header = batch.header();
             let records = u64::try_from(header.record_count).unwrap_or_default();
@@ -260,7 +262,7 @@ impl Partition {
             self.directory.flusher().dirty(self);
         }
         if wait && commit.is_none() {
-            self.traffic.acknowledged_batches.increment();
+            self.traffic.acknowledged_batches.increment(1);
         }
         Ok(Accepted {
             base_offset: appended.base_offset,
@@ -301,10 +303,7 @@ impl Partition {
             })
             .transpose()
             .map_err(|error| self.read_failed(error))?;
-        if let Some(read) = &read {
-            self.traffic.fetched_bytes.add(read.bytes().len() as u64);
-        }
-        Ok(Fetched { high_watermark, log_start, read })
+        Ok(Fetched { high_watermark, log_start, read, traffic: Arc::clone(&self.traffic) })
     }
 
     /// Finds an offset by its time. May read the disk.
@@ -365,13 +364,18 @@ impl Partition {
                 high_watermark,
             });
         }
-        self.open(&mut guard)?
+        let removed = self
+            .open(&mut guard)?
             .delete_below(before)
             .map_err(|error| PartitionError::Log { name: self.to_string(), error })?;
         drop(guard);
+        self.directory.metrics().removed_segments.increment(removed.segments as u64);
         let log_start = self.reader.log_start();
+        // Looked up under the checkpoint's lock: of two that delete at once, the later one must not write an
+        // older start.
+        let starts = std::iter::once_with(|| (self.at, self.reader.log_start()));
         self.dir()
-            .write_log_starts([(self.at, log_start)])
+            .write_log_starts(starts)
             .map_err(|error| PartitionError::Checkpoint { name: self.to_string(), error })?;
         Ok(log_start)
     }
@@ -464,8 +468,7 @@ impl Partition {
         let removed = log
             .apply_retention(now, self.high_watermark())
             .map_err(|error| PartitionError::Log { name: self.to_string(), error })?;
-        let segments = u64::try_from(removed.segments).unwrap_or_default();
-        self.directory.metrics().removed_segments.add(segments);
+        self.directory.metrics().removed_segments.increment(removed.segments as u64);
         Ok(removed.segments)
     }
 
@@ -494,7 +497,7 @@ impl Partition {
         for effect in &effects {
             match effect {
                 Effect::AdvanceHighWatermark { to } => {
-                    self.traffic.acknowledged_batches.add(self.waiters.committed(*to));
+                    self.traffic.acknowledged_batches.increment(self.waiters.committed(*to));
                     self.waiters.wake_readers();
                 }
                 Effect::FailWaiters => self.waiters.fail(),
@@ -586,6 +589,7 @@ impl Partition {
     /// A panic while the lock was held may have left the log half changed: nothing is done with it any more.
     fn poisoned(&self) -> PartitionError {
         self.leading.store(LeaderEpoch::UNCHECKED.get(), Ordering::Release);
+        self.waiters.fail();
         PartitionError::Offline {
             name: self.to_string(),
             reason: "an earlier fault left it in doubt; restart the broker".to_owned(),
@@ -617,11 +621,16 @@ impl Fetched {
 
     /// Reads them into memory. Waits for the disk.
     pub fn populate(&self) -> std::io::Result<()> {
-        self.read.as_ref().map_or(Ok(()), Read::populate)
+        let Some(read) = &self.read else { return Ok(()) };
+        if read.is_cold() {
+            self.traffic.cold_fetched_bytes.increment(read.bytes().len() as u64);
+        }
+        read.populate()
     }
 
-    /// The records: whole batches as they are stored.
+    /// The records: whole batches as they are stored. Counts them as sent.
     pub fn into_records(self) -> Bytes {
+        self.traffic.fetched_bytes.increment(self.bytes() as u64);
         self.read.map_or_else(Bytes::new, Read::into_bytes)
     }
 }

@@ -1,5 +1,6 @@
 //! What a topic's settings mean for its partitions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thalweg_protocol::batch::TimestampType;
@@ -7,7 +8,6 @@ use thalweg_storage::LogOptions;
 
 use super::high_watermark::Durability;
 use super::leader::Rules;
-use crate::cluster::Configs;
 use crate::config::{self, BrokerConfig, CleanupPolicy, TopicConfig, TopicOverrides};
 
 /// How many times its size a compressed batch may inflate to: far above what real records reach, far below
@@ -43,7 +43,7 @@ pub struct Settings {
 
 impl Settings {
     /// The settings of a topic with these entries of its own, over the broker's.
-    pub fn of_topic(broker: &BrokerConfig, own: &Configs) -> Self {
+    pub fn of_topic(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Self {
         let own = TopicOverrides::stored(own);
         let topic = TopicConfig::resolve(&broker.topic_defaults, &own);
         let durability = match topic.durability {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_protocol::{BrokerEpoch, BrokerId, DirectoryId, TopicPartition};
-use thalweg_storage::{DirState, Log, PartitionMetadata, RecoveryReport};
+use thalweg_storage::{DirState, Log, LogDir, PartitionMetadata, RecoveryReport};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,8 @@ pub(crate) struct Assignment {
     options: AssignmentOptions,
     /// What has been carried out.
     done: Arc<Image>,
+    /// Replicas that could not be made or opened yet, for want of room for example: tried again.
+    pending: Vec<TopicPartition>,
 }
 
 /// A replica that this broker shall hold.
@@ -66,7 +68,7 @@ impl Wanted {
 impl Assignment {
     /// Nothing is carried out yet.
     pub(crate) fn new(options: AssignmentOptions) -> Self {
-        Self { options, done: Arc::default() }
+        Self { options, done: Arc::default(), pending: Vec::new() }
     }
 
     /// Opens every partition that the current image gives this broker. Blocks; after a crash it reads what lies
@@ -79,7 +81,14 @@ impl Assignment {
     /// Follows the image until the broker stops. Blocks.
     pub(crate) fn run(mut self, runtime: &Handle, stop: &CancellationToken) {
         let mut newest = self.options.metadata.subscribe();
-        while next_image(&mut newest, runtime, stop) {
+        loop {
+            let patience = if self.pending.is_empty() { QUIET } else { RETRY };
+            match next_image(&mut newest, patience, runtime, stop) {
+                Next::Image => {}
+                Next::Time if self.pending.is_empty() => continue,
+                Next::Time => {}
+                Next::Stop => return,
+            }
             let image = Arc::clone(&newest.borrow_and_update());
             self.carry_out(&image, runtime);
         }
@@ -92,22 +101,26 @@ impl Assignment {
             self.delete(*at, entry);
         }
         let (mut create, mut open) = (Vec::new(), Vec::new());
-        for (at, entry) in &delta.partitions_changed {
-            let (Some(replica), Some(topic)) = (entry.replica(me), image.topic(at.topic)) else {
+        let changed = delta.partitions_changed.iter().map(|(at, _)| *at);
+        for at in changed.chain(std::mem::take(&mut self.pending)) {
+            let (Some(entry), Some(topic)) = (image.partition(at), image.topic(at.topic)) else {
                 continue;
             };
-            if self.options.table.contains(*at) {
+            let Some(replica) = entry.replica(me) else { continue };
+            if self.options.table.get(at).is_ok() {
                 continue;
             }
-            let wanted = Wanted { topic: Arc::clone(topic), entry: Arc::clone(entry), at: *at };
+            let wanted = Wanted { topic: Arc::clone(topic), entry: Arc::clone(entry), at };
             if replica.directory == DirectoryId::NONE {
                 create.push(wanted);
-            } else {
+            } else if !self.options.table.contains(at) || self.done.partition(at).is_some() {
                 open.push((wanted, replica.directory));
             }
         }
         self.open_logs(&open);
         self.create_logs(&create, runtime);
+        let not_made = create.iter().map(|wanted| wanted.at);
+        self.pending = not_made.filter(|at| self.options.table.get(*at).is_err()).collect();
         for (at, entry) in &delta.partitions_changed {
             self.lead(*at, entry);
         }
@@ -123,11 +136,16 @@ impl Assignment {
             return;
         }
         let share = wanted.len().div_ceil(OPENERS_MAX);
+        let began = self.options.clock.now();
         std::thread::scope(|scope| {
             for part in wanted.chunks(share) {
                 scope.spawn(move || {
                     for (wanted, directory) in part {
                         self.open_log(wanted, *directory);
+                        if let Some(dir) = self.directory(*directory) {
+                            let took = self.options.clock.now().since(began);
+                            dir.metrics().recovery.seconds.set(took);
+                        }
                     }
                 });
             }
@@ -145,7 +163,7 @@ impl Assignment {
         let now = self.options.clock.wall();
         match Log::open(dir.dir(), wanted.at, settings.log.clone(), now) {
             Ok((log, report)) => {
-                Self::report(wanted, dir, &report);
+                self.report(wanted, dir, &report);
                 self.serve(wanted, dir, log, settings);
             }
             Err(error) => self.offline(wanted, error.to_string()),
@@ -156,7 +174,7 @@ impl Assignment {
     fn create_logs(&self, wanted: &[Wanted], runtime: &Handle) {
         let mut created = Vec::new();
         for wanted in wanted {
-            if let Some(dir) = self.choose_directory(&created) {
+            if let Some(dir) = self.choose_directory(wanted.at, &created) {
                 match self.create_log(wanted, dir) {
                     Ok((log, settings)) => {
                         created.push((wanted.clone(), Arc::clone(dir), log, settings));
@@ -189,9 +207,11 @@ impl Assignment {
                 for ((wanted, dir, log, settings), result) in created.into_iter().zip(results) {
                     match result {
                         Ok(()) => self.serve(&wanted, &dir, log, settings),
-                        // The topic was deleted meanwhile; the next image says so.
+                        // The topic was deleted meanwhile: nobody will ask for this folder again.
                         Err(refusal) => {
                             tracing::debug!(partition = wanted.name(), %refusal, "not assigned");
+                            drop(log);
+                            remove_folder(dir.dir(), wanted.at);
                         }
                     }
                 }
@@ -220,9 +240,11 @@ impl Assignment {
         log.map(|log| (log, settings)).map_err(|error| error.to_string())
     }
 
-    /// The directory with the fewest partitions among those that take writes.
+    /// The directory in which a start before a crash began to make it, else the one with the fewest partitions,
+    /// among those that take writes.
     fn choose_directory(
         &self,
+        at: TopicPartition,
         created: &[(Wanted, Arc<Directory>, Log, Settings)],
     ) -> Option<&Arc<Directory>> {
         let online = self.options.table.online();
@@ -232,7 +254,9 @@ impl Assignment {
             old.count() + new.count()
         };
         let usable = |dir: &&Arc<Directory>| dir.dir().state() == DirState::Online;
-        self.options.table.directories().iter().filter(usable).min_by_key(|dir| load(dir))
+        let begun = |dir: &Arc<Directory>| dir.dir().fs().exists(&dir.dir().folder(at));
+        let directories = self.options.table.directories().iter().filter(usable);
+        directories.min_by_key(|dir| (!begun(dir), load(dir)))
     }
 
     fn serve(&self, wanted: &Wanted, directory: &Arc<Directory>, log: Log, settings: Settings) {
@@ -292,14 +316,7 @@ impl Assignment {
         }
         let Some(replica) = entry.replica(self.options.broker) else { return };
         let Some(directory) = self.directory(replica.directory) else { return };
-        let dir = directory.dir();
-        let deleted = dir.delete_folder(at).and_then(|folder| match folder {
-            Some(folder) => dir.remove_folder(&folder),
-            None => Ok(()),
-        });
-        if let Err(error) = deleted {
-            tracing::warn!(partition = %at, %error, "the folder stays until the next start");
-        }
+        remove_folder(directory.dir(), at);
     }
 
     /// Removes the folders of partitions whose deletion a stop interrupted, and reports what is not ours.
@@ -313,6 +330,14 @@ impl Assignment {
                     continue;
                 }
             };
+            let image = self.options.metadata.image();
+            let is_ours = |at: &TopicPartition| {
+                image.partition(*at).is_some_and(|entry| entry.replica(self.options.broker).is_some())
+            };
+            for at in found.partitions.keys().filter(|at| !is_ours(at)) {
+                tracing::info!(partition = %at, "its topic was deleted; removing the folder");
+                remove_folder(dir, *at);
+            }
             for folder in &found.deleted {
                 if let Err(error) = dir.remove_folder(folder) {
                     tracing::warn!(folder = %folder.display(), %error, "the folder stays");
@@ -337,12 +362,12 @@ impl Assignment {
         self.options.table.insert_offline(wanted.at, wanted.name(), reason);
     }
 
-    fn report(wanted: &Wanted, directory: &Directory, report: &RecoveryReport) {
-        let metrics = &directory.metrics().recovery;
-        metrics.cut_bytes.add(report.cut_bytes);
-        metrics.corrupt_ranges.add(report.bad_ranges.len() as u64);
-        if !directory.dir().was_clean() {
-            metrics.logs.increment();
+    fn report(&self, wanted: &Wanted, directory: &Directory, report: &RecoveryReport) {
+        let was_clean = directory.dir().was_clean();
+        directory.metrics().recovery.opened(report, was_clean);
+        let is_sole = wanted.entry.brokers().count() == 1;
+        if !was_clean && is_sole && wanted.entry.leader == self.options.broker {
+            self.options.metrics.broker.unclean_starts.increment(1);
         }
         if report.cut_bytes > 0 || !report.bad_ranges.is_empty() || report.may_have_lost_suffix {
             tracing::warn!(
@@ -357,16 +382,43 @@ impl Assignment {
     }
 }
 
-/// Waits for the next image; false when the broker stops.
+/// Takes the folder of a replica that is no more out of use, and removes it. What fails is tried again at the
+/// next start.
+fn remove_folder(dir: &LogDir, at: TopicPartition) {
+    let deleted = dir.delete_folder(at).and_then(|folder| match folder {
+        Some(folder) => dir.remove_folder(&folder),
+        None => Ok(()),
+    });
+    if let Err(error) = deleted {
+        tracing::warn!(partition = %at, %error, "the folder stays until the next start");
+    }
+}
+
+/// How long the thread waits when nothing is to be tried again.
+const QUIET: Duration = Duration::from_hours(1);
+
+/// How soon what failed is tried again: writing resumes by itself when there is room.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the wait for the next image came to.
+enum Next {
+    Image,
+    Time,
+    Stop,
+}
+
+/// Waits for the next image, for so long at most.
 fn next_image(
     newest: &mut watch::Receiver<Arc<Image>>,
+    patience: Duration,
     runtime: &Handle,
     stop: &CancellationToken,
-) -> bool {
+) -> Next {
     runtime.block_on(async {
         tokio::select! {
-            changed = newest.changed() => changed.is_ok(),
-            () = stop.cancelled() => false,
+            changed = newest.changed() => if changed.is_ok() { Next::Image } else { Next::Stop },
+            () = stop.cancelled() => Next::Stop,
+            () = tokio::time::sleep(patience) => Next::Time,
         }
     })
 }

@@ -131,8 +131,15 @@ async fn answer_ready(
 }
 
 async fn render(State(sources): State<Arc<Sources>>) -> Response {
-    sources.metrics.broker.ready.set(i64::from(sources.readiness.is_ready()));
-    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], sources.metrics.render()).into_response()
+    sources.metrics.broker.ready.set(u8::from(sources.readiness.is_ready()));
+    // Disks are asked for their space, and a disk may not answer: control traffic must not wait for it.
+    match tokio::task::spawn_blocking(move || sources.metrics.render()).await {
+        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be shown");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 async fn unknown() -> (StatusCode, &'static str) {

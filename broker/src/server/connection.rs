@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 use super::handshake::{Opened, Peer};
 use super::limits::{Admitted, Limits, Memory};
 use super::listener::Door;
-use super::requests::RequestCounts;
+use super::requests::{DOOR, RequestCounts};
 use crate::api::{Begun, Context, Failure, Request, Response, Services, begin};
 use crate::base::{Clock, Monotonic};
 use crate::frontend::native::{Decoded, decode, encode, encode_failure};
-use crate::metrics::RequestMetrics;
+use crate::metrics::{ConnectionMetrics, RequestMetrics, UnderWay};
 use crate::transport::Outbox;
 
 /// Why a connection ended.
@@ -56,6 +56,9 @@ pub(super) enum Closed {
         /// For how long.
         within: Duration,
     },
+    /// A large frame did not arrive in time.
+    #[error("a frame that memory was set aside for did not arrive within {0:?}")]
+    SlowFrame(Duration),
     /// The broker is stopping.
     #[error("the broker is stopping")]
     Stopping,
@@ -74,6 +77,7 @@ impl Closed {
             Self::Idle(_) => "idle",
             Self::HandshakeLate(_) => "handshake_late",
             Self::SlowReader { .. } => "slow_reader",
+            Self::SlowFrame(_) => "slow_frame",
             Self::Stopping => "stopping",
             Self::Unanswerable(_) => "unanswerable",
         }
@@ -92,21 +96,27 @@ struct Asked {
     metrics: Option<Arc<RequestMetrics>>,
     clock: Arc<dyn Clock>,
     began: Monotonic,
+    _under_way: UnderWay,
 }
 
 impl Asked {
     /// The frame that answers, counted.
     fn answer(&self, answer: Result<Response, Failure>) -> Chunks {
-        if let Some(metrics) = &self.metrics {
-            metrics.answered(self.clock.now().since(self.began));
-            match &answer {
-                Ok(response) => response.failures().for_each(|code| metrics.failed(code)),
-                Err(failure) => metrics.failed(failure.code),
-            }
+        match &answer {
+            Ok(response) => self.count(response.failures()),
+            Err(failure) => self.count([failure.code]),
         }
         match answer {
             Ok(response) => encode(self.correlation, response),
             Err(failure) => encode_failure(self.correlation, failure),
+        }
+    }
+
+    /// Counts the request, and what failed of it.
+    fn count(&self, failures: impl IntoIterator<Item = ErrorCode>) {
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(self.clock.now().since(self.began));
+            failures.into_iter().for_each(|code| metrics.failed(code));
         }
     }
 }
@@ -123,6 +133,7 @@ pub(super) struct Connection {
     listener: Arc<str>,
     services: Arc<Services>,
     requests: Arc<RequestCounts>,
+    metrics: Arc<ConnectionMetrics>,
     limits: Arc<Limits>,
     memory: Memory,
     /// Keeps the place among the admitted connections.
@@ -149,6 +160,7 @@ impl Connection {
             listener: Arc::clone(&door.name),
             services: Arc::clone(&door.services),
             requests: Arc::clone(&door.requests),
+            metrics: Arc::clone(&door.metrics),
             memory: limits.memory(),
             limits,
             _admitted: admitted,
@@ -180,7 +192,7 @@ impl Connection {
                     self.outbox.push(answer.chunks);
                 }
                 written = self.outbox.write_some(&self.stream), if !self.outbox.is_empty() => {
-                    written?;
+                    self.metrics.sent_bytes.increment(written? as u64);
                     self.active = Instant::now();
                 }
                 () = self.memory.grant(self.frames.announced_bytes()), if reads && !has_memory => {}
@@ -198,7 +210,8 @@ impl Connection {
     fn read(&mut self) -> Result<(), Closed> {
         match self.stream.try_read_buf(self.frames.buffer()) {
             Ok(0) => Err(Closed::ByClient),
-            Ok(_) => {
+            Ok(count) => {
+                self.metrics.received_bytes.increment(count as u64);
                 self.active = Instant::now();
                 Ok(())
             }
@@ -236,11 +249,15 @@ impl Connection {
             metrics: self.requests.kind(header.api).map(Arc::clone),
             began: self.services.clock.now(),
             clock: Arc::clone(&self.services.clock),
+            _under_way: self.metrics.request(),
         };
         let request = match decode(&header, body).and_then(only_requests) {
             Ok(request) => request,
             Err(failure) => {
                 tracing::debug!(client = %self.peer, %failure, "request refused");
+                if failure.code == ErrorCode::MalformedRequest {
+                    self.metrics.malformed(DOOR);
+                }
                 self.outbox.push(asked.answer(Err(failure)));
                 return Ok(());
             }
@@ -255,8 +272,10 @@ impl Connection {
                     Answer { chunks: asked.answer(waiting.await), request_bytes }
                 }));
             }
-            Begun::Silent(Ok(())) => {}
-            Begun::Silent(Err(failure)) => return Err(Closed::Unanswerable(failure.message)),
+            Begun::Silent(outcome) => {
+                asked.count(outcome.as_ref().err().map(|failure| failure.code));
+                outcome.map_err(|failure| Closed::Unanswerable(failure.message))?;
+            }
         }
         Ok(())
     }
@@ -279,10 +298,19 @@ impl Connection {
         } else {
             self.limits.idle_max + self.limits.request_timeout_max
         };
-        self.active + allowed
+        let silent = self.active + allowed;
+        // Memory for a large frame is shared by all connections: a frame that was granted it arrives in time,
+        // however lively its connection is.
+        match self.memory.granted_at() {
+            Some(granted) => silent.min(granted + self.limits.large_frame_max),
+            None => silent,
+        }
     }
 
     fn expired(&self) -> Result<(), Closed> {
+        if self.memory.granted_at().is_some_and(|at| at.elapsed() >= self.limits.large_frame_max) {
+            return Err(Closed::SlowFrame(self.limits.large_frame_max));
+        }
         if self.outbox.is_empty() {
             return Err(Closed::Idle(self.limits.idle_max));
         }

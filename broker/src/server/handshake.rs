@@ -63,7 +63,7 @@ pub(super) async fn shake_hands(
     door: &ListenerDoor,
 ) -> Result<(Opened, Purpose), Closed> {
     let within = door.limits.handshake_max;
-    let shaken = tokio::time::timeout(within, first_request(stream, door.protocol));
+    let shaken = tokio::time::timeout(within, first_request(stream, door));
     let (frames, correlation, request) =
         shaken.await.map_err(|_elapsed| Closed::HandshakeLate(within))??;
     let answer = encode_handshake(correlation, &respond(&door.introduction, &door.limits));
@@ -75,14 +75,14 @@ pub(super) async fn shake_hands(
 
 async fn first_request(
     stream: &mut TcpStream,
-    protocol: Protocol,
+    door: &ListenerDoor,
 ) -> Result<(FrameReader, u32, HandshakeRequest), Closed> {
     let mut frames = FrameReader::new(HANDSHAKE_BYTES_MAX);
-    preface(stream, &mut frames, protocol).await?;
+    preface(stream, &mut frames, door).await?;
     loop {
         let frame = frames.next_frame().map_err(|error| Closed::Protocol(error.to_string()))?;
         let Some(frame) = frame else {
-            read_more(stream, &mut frames).await?;
+            read_more(stream, &mut frames, door).await?;
             continue;
         };
         let (header, body) =
@@ -100,6 +100,7 @@ async fn first_request(
         let message = failure.message.clone();
         for chunk in encode_failure(correlation, failure) {
             stream.write_all(&chunk).await?;
+            door.metrics.sent_bytes.increment(chunk.len() as u64);
         }
         return Err(Closed::Protocol(message));
     }
@@ -109,17 +110,17 @@ async fn first_request(
 async fn preface(
     stream: &mut TcpStream,
     frames: &mut FrameReader,
-    protocol: Protocol,
+    door: &ListenerDoor,
 ) -> Result<(), Closed> {
-    let door = loop {
+    let spoken = loop {
         match Door::detect(frames.peek()) {
-            Door::NotYet => read_more(stream, frames).await?,
-            door => break door,
+            Door::NotYet => read_more(stream, frames, door).await?,
+            spoken => break spoken,
         }
     };
-    match door {
+    match spoken {
         Door::Native { version } if PREFACE.ends_with(&version.to_be_bytes()) => {
-            if protocol == Protocol::Kafka {
+            if door.protocol == Protocol::Kafka {
                 return Err(Closed::Protocol(
                     "the native protocol on a listener for Kafka's only".to_owned(),
                 ));
@@ -140,11 +141,14 @@ async fn preface(
     }
 }
 
-async fn read_more(stream: &mut TcpStream, frames: &mut FrameReader) -> Result<(), Closed> {
-    match stream.read_buf(frames.buffer()).await? {
-        0 => Err(Closed::ByClient),
-        _ => Ok(()),
-    }
+async fn read_more(
+    stream: &mut TcpStream,
+    frames: &mut FrameReader,
+    door: &ListenerDoor,
+) -> Result<(), Closed> {
+    let count = stream.read_buf(frames.buffer()).await?;
+    door.metrics.received_bytes.increment(count as u64);
+    if count == 0 { Err(Closed::ByClient) } else { Ok(()) }
 }
 
 fn respond(introduction: &Introduction, limits: &Limits) -> HandshakeResponse {

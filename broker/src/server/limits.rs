@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// Frames up to this size need no grant of memory: every connection may hold one buffer of it.
 const UNGRANTED_BYTES: usize = 64 * 1024;
@@ -28,6 +30,8 @@ pub(crate) struct Limits {
     pub(crate) handshake_max: Duration,
     /// A client that takes none of its answers is closed after so long.
     pub(crate) slow_reader_max: Duration,
+    /// A frame that memory was set aside for arrives within so long.
+    pub(crate) large_frame_max: Duration,
     /// No request is waited for longer.
     pub(crate) request_timeout_max: Duration,
     /// All connections together.
@@ -40,6 +44,8 @@ pub(crate) struct Limits {
     pub(crate) memory: Arc<Semaphore>,
     /// How many pieces there are.
     pub(crate) memory_pieces: usize,
+    /// Counts the frames that waited for memory.
+    pub(crate) memory_waits: Counter,
     /// The connections of each address.
     pub(crate) addresses: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -104,7 +110,15 @@ impl Limits {
             pieces_max: self.memory_pieces,
             held: None,
             granted: 0,
+            granted_at: None,
+            waits: self.memory_waits.clone(),
+            waiting: false,
         }
+    }
+
+    /// How many bytes of memory are granted now.
+    pub(crate) fn granted_bytes(&self) -> usize {
+        self.memory_pieces.saturating_sub(self.memory.available_permits()) * PIECE_BYTES
     }
 }
 
@@ -135,6 +149,11 @@ pub(crate) struct Memory {
     pieces_max: usize,
     held: Option<OwnedSemaphorePermit>,
     granted: usize,
+    /// When it was granted; whoever holds memory must use it in time.
+    granted_at: Option<Instant>,
+    waits: Counter,
+    /// Whether this frame was counted as one that waits.
+    waiting: bool,
 }
 
 impl Memory {
@@ -148,23 +167,45 @@ impl Memory {
         // A frame larger than the whole budget takes all of it.
         let pieces = bytes.div_ceil(PIECE_BYTES).min(self.pieces_max);
         let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.budget).acquire_many_owned(pieces).await;
+        let mut permit = Arc::clone(&self.budget).try_acquire_many_owned(pieces).ok();
+        if permit.is_none() {
+            // Once for each frame, however often its connection begins to wait again.
+            if !std::mem::replace(&mut self.waiting, true) {
+                self.waits.increment(1);
+            }
+            permit = Arc::clone(&self.budget).acquire_many_owned(pieces).await.ok();
+        }
         self.held = Some(permit.expect("the budget is never closed"));
         self.granted = bytes;
+        self.granted_at = Some(Instant::now());
+        self.waiting = false;
+    }
+
+    /// When memory was granted that is still held.
+    pub(crate) const fn granted_at(&self) -> Option<Instant> {
+        self.granted_at
     }
 
     /// Gives back what is held.
     pub(crate) fn release(&mut self) {
         self.held = None;
         self.granted = 0;
+        self.granted_at = None;
+        self.waiting = false;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     fn limits() -> Arc<Limits> {
+        counting(Counter::noop())
+    }
+
+    fn counting(memory_waits: Counter) -> Arc<Limits> {
         Arc::new(Limits {
             frame_bytes_max: 1 << 20,
             requests_in_flight_max: 4,
@@ -172,12 +213,14 @@ mod tests {
             idle_max: Duration::from_secs(1),
             handshake_max: Duration::from_secs(1),
             slow_reader_max: Duration::from_secs(1),
+            large_frame_max: Duration::from_secs(1),
             request_timeout_max: Duration::from_secs(1),
             connections_max: 3,
             connections_per_address_max: 2,
             handshakes: Arc::new(Semaphore::new(2)),
             memory: Arc::new(Semaphore::new(Limits::pieces(256 * 1024))),
             memory_pieces: Limits::pieces(256 * 1024),
+            memory_waits,
             addresses: Mutex::default(),
         })
     }
@@ -194,6 +237,27 @@ mod tests {
         assert_eq!(limits.admit(two).unwrap_err(), Refused::Total(3));
         drop(first);
         assert!(limits.admit(two).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_waits_is_counted_once_and_what_is_granted_is_known() {
+        let waits = Arc::new(AtomicU64::new(0));
+        let limits = counting(Counter::from_arc(Arc::clone(&waits)));
+        let (mut one, mut two) = (limits.memory(), limits.memory());
+        one.grant(200 * 1024).await;
+        assert_eq!(limits.granted_bytes(), 200 * 1024);
+        for _ in 0..3 {
+            // The connection's loop gives up waiting for something else, then begins again.
+            assert!(futures_util::FutureExt::now_or_never(two.grant(100 * 1024)).is_none());
+        }
+        assert_eq!(waits.load(Ordering::Relaxed), 1);
+        one.release();
+        two.grant(100 * 1024).await;
+        assert_eq!((limits.granted_bytes(), waits.load(Ordering::Relaxed)), (100 * 1024, 1));
+        two.release();
+        one.grant(200 * 1024).await;
+        assert!(futures_util::FutureExt::now_or_never(two.grant(100 * 1024)).is_none());
+        assert_eq!(waits.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

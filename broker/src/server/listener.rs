@@ -8,13 +8,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::connection::{Closed, Connection};
 use super::handshake::{Introduction, Opened, shake_hands};
 use super::limits::{Admitted, Limits};
-use super::requests::RequestCounts;
+use super::requests::{DOOR, RequestCounts};
 use crate::api::Services;
+use crate::base::Tasks;
 use crate::config::Protocol;
 use crate::metrics::ConnectionMetrics;
 use crate::transport::prepare;
@@ -35,10 +35,12 @@ pub(super) struct Door {
     pub(super) metrics: Arc<ConnectionMetrics>,
     /// What is counted of requests.
     pub(super) requests: Arc<RequestCounts>,
+    /// The runtime for data connections.
+    pub(super) data: Handle,
     /// The runtime for control connections.
     pub(super) control: Handle,
     /// Every connection, so that a stop can wait for them.
-    pub(super) connections: TaskTracker,
+    pub(super) connections: Tasks,
     /// Tells all of them to finish.
     pub(super) stop: CancellationToken,
 }
@@ -65,17 +67,41 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
 
 /// Gives a new connection its place and its task, or closes it.
 fn take(stream: TcpStream, address: SocketAddr, door: &Arc<Door>) {
-    door.metrics.accepted();
+    let counted = Counted::new(&door.metrics);
     let place = door.limits.admit(address.ip());
     match place.and_then(|admitted| Ok((admitted, door.limits.begin_handshake()?))) {
         Ok((admitted, handshake)) => {
-            let task = serve(stream, address, admitted, handshake, Arc::clone(door));
-            door.connections.spawn(task);
+            let task = serve(stream, address, admitted, handshake, Arc::clone(door), counted);
+            door.connections.spawn("connection", &door.data, task);
         }
         Err(refused) => {
-            door.metrics.closed(refused.label());
+            counted.end(refused.label());
             tracing::debug!(%address, reason = %refused, "connection refused");
         }
+    }
+}
+
+/// Counts one connection as open until it is dropped, and then as closed: exactly once, whatever happens.
+struct Counted {
+    metrics: Arc<ConnectionMetrics>,
+    reason: &'static str,
+}
+
+impl Counted {
+    fn new(metrics: &Arc<ConnectionMetrics>) -> Self {
+        metrics.accepted();
+        // What is dropped without a reason was dropped by a panic, or by a stop that waited no longer.
+        Self { metrics: Arc::clone(metrics), reason: "dropped" }
+    }
+
+    fn end(mut self, reason: &'static str) {
+        self.reason = reason;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.closed(self.reason);
     }
 }
 
@@ -85,51 +111,56 @@ async fn serve(
     admitted: Admitted,
     handshake: OwnedSemaphorePermit,
     door: Arc<Door>,
+    counted: Counted,
 ) {
+    let shaking = door.metrics.handshake();
     if let Err(error) = prepare(&stream) {
-        tracing::debug!(%address, %error, "cannot prepare the socket");
-        return;
+        return report(&door, counted, &address, &Closed::Socket(error));
     }
     let shaken = tokio::select! {
         shaken = shake_hands(&mut stream, address, admitted, &door) => shaken,
         () = door.stop.cancelled() => Err(Closed::Stopping),
     };
-    drop(handshake);
+    drop((handshake, shaking));
     match shaken {
-        Ok((opened, Purpose::Data)) => run(stream, opened, door).await,
-        Ok((opened, Purpose::Control)) => move_to_control(stream, opened, door),
-        Err(closed) => report(&door, &address, &closed),
+        Ok((opened, Purpose::Data)) => run(stream, opened, door, counted).await,
+        Ok((opened, Purpose::Control)) => move_to_control(stream, opened, door, counted),
+        Err(closed) => report(&door, counted, &address, &closed),
     }
 }
 
 /// Goes on with the connection on the runtime for control.
-fn move_to_control(stream: TcpStream, opened: Opened, door: Arc<Door>) {
+fn move_to_control(stream: TcpStream, opened: Opened, door: Arc<Door>, counted: Counted) {
     let stream = match stream.into_std() {
         Ok(stream) => stream,
-        Err(error) => return report(&door, &opened.peer, &Closed::Socket(error)),
+        Err(error) => return report(&door, counted, &opened.peer, &Closed::Socket(error)),
     };
     let control = door.control.clone();
     let connections = door.connections.clone();
     let task = async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => run(stream, opened, door).await,
-            Err(error) => report(&door, &opened.peer, &Closed::Socket(error)),
+            Ok(stream) => run(stream, opened, door, counted).await,
+            Err(error) => report(&door, counted, &opened.peer, &Closed::Socket(error)),
         }
     };
-    connections.spawn_on(task, &control);
+    connections.spawn("connection", &control, task);
 }
 
-async fn run(stream: TcpStream, opened: Opened, door: Arc<Door>) {
+async fn run(stream: TcpStream, opened: Opened, door: Arc<Door>, counted: Counted) {
     let peer = opened.peer.clone();
     let closed = Connection::new(stream, opened, &door).serve(&door.stop).await;
-    report(&door, &peer, &closed);
+    report(&door, counted, &peer, &closed);
 }
 
-fn report(door: &Door, peer: &dyn std::fmt::Display, closed: &Closed) {
-    door.metrics.closed(closed.label());
+fn report(door: &Door, counted: Counted, peer: &dyn std::fmt::Display, closed: &Closed) {
+    counted.end(closed.label());
     match closed {
         Closed::ByClient | Closed::Stopping | Closed::Idle(_) | Closed::Socket(_) => {
             tracing::debug!(%peer, reason = %closed, "connection closed");
+        }
+        Closed::Protocol(_) => {
+            door.metrics.malformed(DOOR);
+            tracing::warn!(%peer, reason = %closed, "connection closed");
         }
         _ => tracing::warn!(%peer, reason = %closed, "connection closed"),
     }

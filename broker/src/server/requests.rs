@@ -7,7 +7,7 @@ use thalweg_protocol::native::Api;
 use crate::metrics::{Metrics, RequestMetrics};
 
 /// The door's name in the metrics.
-const DOOR: &str = "native";
+pub(super) const DOOR: &str = "native";
 
 /// One set of figures for each kind of request, resolved once.
 pub(super) struct RequestCounts {

@@ -15,7 +15,6 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::admin_http;
 use super::handshake::Introduction;
@@ -23,14 +22,14 @@ use super::limits::Limits;
 use super::listener::{Door, accept};
 use super::requests::RequestCounts;
 use crate::api::{ReadPool, Services};
-use crate::base::{ByteSize, Clock, Readiness, SystemClock};
+use crate::base::{ByteSize, Clock, Readiness, SystemClock, Tasks};
 use crate::cluster::{
     Endpoint, FileMetadataLog, FileMetadataLogOptions, IdentityError, MetadataError,
     MetadataHandle, MetadataLog, MetadataLogError, MetadataOptions, MetadataWorker, Publisher,
     Registration, Rules, cluster_to_join,
 };
 use crate::config::{Address, BrokerConfig, Listener};
-use crate::metrics::Metrics;
+use crate::metrics::{DirectoryState, Metrics, UPKEEP_INTERVAL, amount};
 use crate::partition::{Directory, Flusher, FlusherWorker, Maintenance, MaintenanceOptions, Table};
 use crate::replication::{Assignment, AssignmentOptions};
 use crate::transport::bind;
@@ -110,7 +109,7 @@ pub struct Broker {
     pub(super) http_address: Option<SocketAddr>,
     pub(super) readiness: Readiness,
     pub(super) stop: CancellationToken,
-    pub(super) connections: TaskTracker,
+    pub(super) connections: Tasks,
     pub(super) assignment: Option<JoinHandle<()>>,
     pub(super) maintenance: Option<Maintenance>,
     pub(super) flushers: Vec<FlusherWorker>,
@@ -148,20 +147,22 @@ impl Broker {
         let stop = CancellationToken::new();
         let readiness = Readiness::new();
         readiness.not_ready("start", "the broker is recovering its partitions");
-        let http_address = serve_http(&config, &control, &metrics, &readiness, &stop)?;
+        let tasks = supervised(&metrics);
+        tasks.spawn("metrics", control.handle(), keep_up(Arc::clone(&metrics), stop.clone()));
+        let http_address = serve_http(&config, &control, &tasks, &metrics, &readiness, &stop)?;
 
         let dirs = open_directories(fs, &config)?;
         let membership = join(fs, &config, &dirs, &sockets, &control)?;
         let (directories, flushers) = run_directories(&dirs, &config, &clock, &metrics)?;
         watch_directories(&directories, &readiness);
         let table = Arc::new(Table::new(config.node_id, directories));
-        show_figures(&table, &metrics);
+        show_figures(&table, &membership.metadata, &metrics);
         let parts = Parts { config, clock, metrics, membership, table, stop, data, control };
         let assignment = parts.assign()?;
         let maintenance = parts.maintain()?;
         let addresses = sockets.iter().map(|(.., address)| *address).collect();
-        let connections = TaskTracker::new();
-        parts.open_doors(sockets, &connections);
+        let connections = supervised(&parts.metrics);
+        parts.open_doors(sockets, &tasks, &connections);
         readiness.ready("start");
         Ok(Self {
             addresses,
@@ -233,10 +234,12 @@ fn open_directories(
     fs: &Arc<dyn FileSystem>,
     config: &BrokerConfig,
 ) -> Result<Vec<Arc<LogDir>>, StartError> {
-    let open_files = match config.storage.open_files_max {
-        0 => OpenFiles::for_descriptors(descriptors_max()),
-        max => OpenFiles::new(count(max)),
+    let files_max = match config.storage.open_files_max {
+        0 => OpenFiles::for_descriptors(descriptors_max()).counts().open_max,
+        max => count(max),
     };
+    // Each open file may be mapped, so one table keeps both bounds.
+    let open_files = OpenFiles::new(files_max.min(count(config.storage.maps_max)));
     let free_bytes_min = config.storage.free_bytes_min.bytes();
     let options = LogDirOptions {
         free_bytes_min,
@@ -322,6 +325,7 @@ fn endpoints(sockets: &Sockets) -> Vec<Endpoint> {
 fn serve_http(
     config: &BrokerConfig,
     control: &Runtime,
+    tasks: &Tasks,
     metrics: &Arc<Metrics>,
     readiness: &Readiness,
     stop: &CancellationToken,
@@ -329,8 +333,23 @@ fn serve_http(
     let Some(address) = &config.http_address else { return Ok(None) };
     let (socket, at) = bind_one(address, control)?;
     let (readiness, metrics) = (readiness.clone(), Arc::clone(metrics));
-    control.spawn(admin_http::serve(socket, readiness, metrics, stop.clone()));
+    let serving = admin_http::serve(socket, readiness, metrics, stop.clone());
+    tasks.spawn("http", control.handle(), serving);
     Ok(Some(at))
+}
+
+/// Tasks whose panics are counted.
+fn supervised(metrics: &Arc<Metrics>) -> Tasks {
+    let metrics = Arc::clone(metrics);
+    Tasks::new(move |_failure| metrics.broker.task_panics.increment(1))
+}
+
+/// Keeps the metrics small while nobody asks for them.
+async fn keep_up(metrics: Arc<Metrics>, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+    while stop.run_until_cancelled(interval.tick()).await.is_some() {
+        metrics.upkeep();
+    }
 }
 
 /// Gives each log directory its flusher.
@@ -385,23 +404,47 @@ fn tell(readiness: &Readiness, path: &str, state: &DirState) {
     }
 }
 
-/// Has the figures of directories and partitions looked up whenever somebody asks for them.
-fn show_figures(table: &Arc<Table>, metrics: &Arc<Metrics>) {
-    // Weak on both sides: the metrics live as long as the broker, not the other way round.
+/// Has the figures of directories, partitions and topics looked up whenever somebody asks for them.
+fn show_figures(table: &Arc<Table>, metadata: &MetadataHandle, metrics: &Arc<Metrics>) {
+    // Weak on both sides: the metrics live as long as the broker, not the other way round. Nor do they keep the
+    // metadata's worker alive, as a handle would.
     let (table, counts) = (Arc::downgrade(table), Arc::downgrade(metrics));
+    let image = metadata.subscribe();
     metrics.before_render(move || {
         let (Some(table), Some(metrics)) = (table.upgrade(), counts.upgrade()) else { return };
+        let figures = &metrics.broker;
+        figures.topics.set(amount(image.borrow().topic_count() as u64));
         for directory in table.directories() {
             directory.show();
         }
-        let online = table.online();
-        for partition in &online {
-            partition.show();
+        // One table of open files serves all directories.
+        if let Some(directory) = table.directories().first() {
+            let files = directory.dir().open_files().counts();
+            figures.open_files.set(amount(files.open as u64));
         }
-        let leading = online.iter().filter(|partition| partition.leads_in(LeaderEpoch::FIRST));
-        metrics.broker.partitions_leading.set_size(leading.count() as u64);
-        metrics.broker.partitions_offline.set_size(table.offline().len() as u64);
+        show_partitions(&table, &metrics);
     });
+}
+
+/// Each partition where it stands, and how many are in which state.
+fn show_partitions(table: &Table, metrics: &Metrics) {
+    let (mut leading, mut following, mut read_only) = (0_u64, 0, 0);
+    let mut offline = table.offline().len() as u64;
+    for partition in table.online() {
+        partition.show();
+        let count = match DirectoryState::from(&partition.dir().state()) {
+            DirectoryState::Offline => &mut offline,
+            DirectoryState::ReadOnly => &mut read_only,
+            DirectoryState::Online if partition.leads_in(LeaderEpoch::FIRST) => &mut leading,
+            DirectoryState::Online => &mut following,
+        };
+        *count += 1;
+    }
+    let figures = &metrics.broker;
+    figures.partitions_leading.set(amount(leading));
+    figures.partitions_following.set(amount(following));
+    figures.partitions_read_only.set(amount(read_only));
+    figures.partitions_offline.set(amount(offline));
 }
 
 /// What is there once the log directories are open and the broker is registered.
@@ -448,7 +491,7 @@ impl Parts {
     }
 
     /// Accepts connections on every listener.
-    fn open_doors(&self, sockets: Sockets, connections: &TaskTracker) {
+    fn open_doors(&self, sockets: Sockets, tasks: &Tasks, connections: &Tasks) {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
@@ -457,7 +500,10 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),
         });
-        let limits = Arc::new(limits(&self.config));
+        let limits = Arc::new(limits(&self.config, &self.metrics));
+        let (granted, shown) =
+            (Arc::clone(&limits), self.metrics.connections.request_memory_bytes.clone());
+        self.metrics.before_render(move || shown.set(amount(granted.granted_bytes() as u64)));
         let requests = Arc::new(RequestCounts::new(&self.metrics));
         for (place, (listener, socket, _)) in sockets.into_iter().enumerate() {
             let door = Door {
@@ -472,16 +518,17 @@ impl Parts {
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(&self.metrics.connections),
                 requests: Arc::clone(&requests),
+                data: self.data.handle().clone(),
                 control: self.control.handle().clone(),
                 connections: connections.clone(),
                 stop: self.stop.clone(),
             };
-            self.data.spawn(accept(socket, Arc::new(door)));
+            tasks.spawn("accept", self.data.handle(), accept(socket, Arc::new(door)));
         }
     }
 }
 
-fn limits(config: &BrokerConfig) -> Limits {
+fn limits(config: &BrokerConfig, metrics: &Metrics) -> Limits {
     let limits = &config.limits;
     let bytes = |size: ByteSize| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
     let memory_pieces = Limits::pieces(bytes(limits.request_memory_bytes_max));
@@ -492,12 +539,14 @@ fn limits(config: &BrokerConfig) -> Limits {
         idle_max: limits.connection_idle_ms_max.duration(),
         handshake_max: limits.handshake_ms_max.duration(),
         slow_reader_max: limits.slow_reader_ms_max.duration(),
+        large_frame_max: limits.slow_reader_ms_max.duration(),
         request_timeout_max: REQUEST_TIMEOUT_MAX,
         connections_max: count(limits.connections_max),
         connections_per_address_max: count(limits.connections_per_address_max),
         handshakes: Arc::new(Semaphore::new(count(limits.handshakes_max))),
         memory: Arc::new(Semaphore::new(memory_pieces)),
         memory_pieces,
+        memory_waits: metrics.connections.request_memory_waits.clone(),
         addresses: Mutex::default(),
     }
 }

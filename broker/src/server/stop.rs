@@ -26,13 +26,12 @@ impl Broker {
 
     /// Waits until every connection has answered what it had begun.
     fn drain(&self) -> bool {
-        self.connections.close();
         let Some(control) = &self.control else { return true };
         let ended =
-            async { tokio::time::timeout(self.drain_max, self.connections.wait()).await.is_ok() };
+            async { tokio::time::timeout(self.drain_max, self.connections.ended()).await.is_ok() };
         let drained = control.block_on(ended);
         if !drained {
-            let left = self.connections.len();
+            let left = self.connections.running();
             tracing::warn!(left, drain_max = ?self.drain_max, "connections were still busy; closing them");
         }
         drained

@@ -33,9 +33,9 @@ impl Outbox {
         self.chunks.is_empty()
     }
 
-    /// Writes what the socket takes now, or waits until it takes something. Dropping the future loses
-    /// nothing: what was written is taken off before the future ends.
-    pub(crate) async fn write_some(&mut self, stream: &TcpStream) -> io::Result<()> {
+    /// Writes what the socket takes now, or waits until it takes something; says how many bytes went. Dropping
+    /// the future loses nothing: what was written is taken off before the future ends.
+    pub(crate) async fn write_some(&mut self, stream: &TcpStream) -> io::Result<usize> {
         loop {
             match self.try_write(stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -46,7 +46,7 @@ impl Outbox {
         }
     }
 
-    fn try_write(&mut self, stream: &TcpStream) -> io::Result<()> {
+    fn try_write(&mut self, stream: &TcpStream) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); CHUNKS_MAX];
         let mut count = 0;
         for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
@@ -58,7 +58,7 @@ impl Outbox {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.advance(written);
-        Ok(())
+        Ok(written)
     }
 
     fn advance(&mut self, mut written: usize) {

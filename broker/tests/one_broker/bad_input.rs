@@ -91,6 +91,26 @@ fn header(api: u16, version: u16, correlation: u32) -> RequestHeader {
     RequestHeader { api, version, correlation, timeout_ms: 5_000, tags: Tags::default() }
 }
 
+/// A fetch that waits for longer than any test.
+pub fn long_poll(correlation: u32, topic: TopicId) -> Chunks {
+    let partition = FetchPartition {
+        partition: PartitionIndex::new(0),
+        leader_epoch: LeaderEpoch::UNCHECKED,
+        last_epoch: LeaderEpoch::UNCHECKED,
+        offset: Offset::ZERO,
+        bytes_max: 1 << 20,
+    };
+    let fetch = FetchRequest {
+        wait_ms_max: 100_000,
+        bytes_min: 1,
+        bytes_max: 1 << 20,
+        topics: vec![FetchTopic { topic, partitions: vec![partition] }],
+    };
+    // No deadline of the client's: the broker's own is longer than the wait.
+    let header = RequestHeader { timeout_ms: 0, ..header(Api::Fetch.number(), 0, correlation) };
+    request_frame(&header, &fetch)
+}
+
 fn produce(topic: TopicId, acks: Acks, records: Bytes) -> ProduceRequest {
     let partition = ProducePartition {
         partition: PartitionIndex::new(0),
@@ -234,22 +254,7 @@ async fn answers_may_overtake_a_long_poll() {
     create(&client, "polled", 1, &[]).await;
     let topic = client.admin().describe_topic("polled").await.unwrap().id;
     let mut raw = Raw::open(&fixture).await;
-    let fetch = FetchRequest {
-        wait_ms_max: 20_000,
-        bytes_min: 1,
-        bytes_max: 1 << 20,
-        topics: vec![FetchTopic {
-            topic,
-            partitions: vec![FetchPartition {
-                partition: PartitionIndex::new(0),
-                leader_epoch: LeaderEpoch::UNCHECKED,
-                last_epoch: LeaderEpoch::UNCHECKED,
-                offset: Offset::ZERO,
-                bytes_max: 1 << 20,
-            }],
-        }],
-    };
-    raw.send(&request(1, &fetch)).await;
+    raw.send(&long_poll(1, topic)).await;
     raw.send(&request(2, &produce(topic, Acks::All, good_batch()))).await;
     let mut correlations = Vec::new();
     for _ in 0..2 {

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::bad_input::Raw;
-use crate::support::{Fixture, create, numbered, publish, within};
+use crate::support::{Fixture, within};
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed_at_once() {
@@ -50,7 +50,8 @@ async fn an_idle_connection_is_closed_in_time() {
     Raw::open(&fixture).await.closed().await;
 }
 
-async fn http(fixture: &Fixture, path: &str) -> String {
+/// What the broker answers over HTTP: head and body.
+pub async fn http(fixture: &Fixture, path: &str) -> String {
     let address = fixture.broker().http_address().unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -58,23 +59,6 @@ async fn http(fixture: &Fixture, path: &str) -> String {
     let mut answer = String::new();
     within(stream.read_to_string(&mut answer)).await.unwrap();
     answer
-}
-
-#[tokio::test]
-async fn metrics_count_what_happened() {
-    let fixture = Fixture::start();
-    let client = fixture.client();
-    create(&client, "counted", 1, &[]).await;
-    let producer = client.producer().build().await.unwrap();
-    publish(&producer, "counted", 0, &numbered("v", 123)).await;
-    assert!(http(&fixture, "/healthz").await.starts_with("HTTP/1.1 200"));
-    assert!(http(&fixture, "/readyz").await.starts_with("HTTP/1.1 200"));
-    let metrics = http(&fixture, "/metrics").await;
-    let line = metrics
-        .lines()
-        .find(|line| line.contains("records_total") && line.contains("counted"))
-        .unwrap_or_else(|| panic!("no count of records in\n{metrics}"));
-    assert!(line.ends_with(" 123"), "{line}");
 }
 
 #[tokio::test]

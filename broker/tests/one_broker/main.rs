@@ -15,6 +15,7 @@
 mod bad_input;
 mod limits;
 mod log_dirs;
+mod metrics;
 mod produce;
 mod read;
 mod restart;

@@ -2,6 +2,7 @@
 
 use thalweg_client::{NewTopic, Record};
 
+use crate::bad_input::{Raw, long_poll, request};
 use crate::support::{Fixture, create, numbered, publish, read, values, within};
 
 #[tokio::test]
@@ -124,21 +125,18 @@ async fn deleted_topics_stay_deleted() {
 #[tokio::test]
 async fn a_long_poll_does_not_hold_up_a_stop() {
     let mut fixture = Fixture::start_with(|config| {
-        config.drain_ms_max = thalweg_broker::base::Millis::seconds(60);
+        config.drain_ms_max = thalweg_broker::base::Millis::minutes(2);
     });
-    let client = fixture.client();
-    create(&client, "quiet", 1, &[]).await;
-    let start = thalweg_client::StartAt::Latest;
-    let mut consumer = client
-        .consumer()
-        .topic("quiet", start)
-        .fetch_wait_max(crate::support::PATIENCE)
-        .build()
-        .await
-        .unwrap();
-    let polling = tokio::spawn(async move { consumer.next().await.is_some() });
-    // The poll has arrived when the broker counts it among the requests under way.
+    create(&fixture.client(), "quiet", 1, &[]).await;
+    let topic = fixture.client().admin().describe_topic("quiet").await.unwrap().id;
+    let mut raw = Raw::open(&fixture).await;
+    raw.send(&long_poll(1, topic)).await;
+    // Requests begin in order: when this one is answered, the poll waits.
+    raw.send(&request(2, &thalweg_protocol::native::DescribeClusterRequest {})).await;
+    let answer = raw.answer::<thalweg_protocol::native::DescribeClusterResponse>().await.unwrap();
+    assert_eq!(answer.0.correlation, 2);
     let stopping = tokio::task::spawn_blocking(move || fixture.stop());
     assert!(within(stopping).await.unwrap(), "the stop was not clean");
-    polling.abort();
+    let (header, _) = raw.answer::<thalweg_protocol::native::FetchResponse>().await.unwrap();
+    assert_eq!(header.correlation, 1, "the poll was answered with what there was");
 }

@@ -57,6 +57,16 @@ pub enum Refusal {
         /// The number asked for.
         asked: i32,
     },
+    /// The cluster holds as many topics as it may.
+    #[error("topic {name}: there are {has} topics, and limits.topics_max allows {max}")]
+    TooManyTopics {
+        /// The topic.
+        name: TopicName,
+        /// How many there are.
+        has: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The cluster would hold too many partitions.
     #[error(
         "topic {name}: {asked} more partitions on top of {has} pass the cluster's limit of {max}"
@@ -210,7 +220,10 @@ impl Refusal {
             Self::TopicExists { .. } => ErrorCode::TopicExists,
             Self::UnknownTopic { .. } => ErrorCode::UnknownTopic,
             Self::Partitions { .. } | Self::Shrink { .. } => ErrorCode::InvalidPartitions,
-            Self::TooManyPartitions { .. } => ErrorCode::TooManyPartitions,
+            // A topic too many is its partitions too many: clients act on both in the same way.
+            Self::TooManyTopics { .. } | Self::TooManyPartitions { .. } => {
+                ErrorCode::TooManyPartitions
+            }
             Self::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
             Self::Config { .. } => ErrorCode::InvalidConfig,
             Self::Internal { .. }

@@ -12,6 +12,8 @@ pub struct Rules {
     pub partitions_default: i32,
     /// Replicas of a partition when the request leaves them open; at least 1.
     pub replication_factor_default: i16,
+    /// The most topics, the brokers' own among them.
+    pub topics_max: usize,
     /// The most partitions of one topic.
     pub partitions_per_topic_max: i32,
     /// The most partitions of all topics together.
@@ -30,6 +32,7 @@ impl Rules {
             partitions_default: i32::try_from(config.default_partitions).unwrap_or(i32::MAX),
             replication_factor_default: i16::try_from(config.default_replication_factor)
                 .unwrap_or(i16::MAX),
+            topics_max: usize::try_from(limits.topics_max).unwrap_or(usize::MAX),
             partitions_per_topic_max: PARTITIONS_PER_TOPIC_MAX,
             partitions_max: usize::try_from(limits.partitions_max).unwrap_or(usize::MAX),
             frame_bytes_max: limits.frame_bytes_max.bytes(),

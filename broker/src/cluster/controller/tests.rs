@@ -146,6 +146,19 @@ fn topics_that_cannot_be_are_refused_with_a_code_and_a_sentence() {
 }
 
 #[test]
+fn as_many_topics_as_the_limit_can_be_created_and_no_more() {
+    let image = with_topic(&brokers(&[None]), "there", 1, 1, 1);
+    let create = |image: &Image, topics_max| {
+        let rules = Rules { topics_max, ..Rules::default() };
+        create(image, &new_topic("t", 1, 1), topic_id(2), &rules)
+    };
+    assert!(create(&image, 2).is_ok());
+    let refusal = create(&image, 1).unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::TooManyPartitions);
+    assert!(refusal.to_string().contains("there are 1 topics"), "{refusal}");
+}
+
+#[test]
 fn a_request_that_leaves_numbers_open_takes_the_defaults() {
     let image = brokers(&[None, None, None]);
     let rules = Rules { partitions_default: 4, replication_factor_default: 2, ..Rules::default() };

@@ -62,6 +62,10 @@ pub(in crate::cluster) fn create(
     if image.topic_named(name.as_str()).is_some() {
         return Err(Refusal::TopicExists { name });
     }
+    let (has, max) = (image.topic_count(), rules.topics_max);
+    if has >= max {
+        return Err(Refusal::TooManyTopics { name, has, max });
+    }
     let partitions = asked.partitions.unwrap_or(rules.partitions_default);
     let count = check_partitions(image, &name, 0, partitions, rules)?;
     let mut placement = Placement::new(image);
