@@ -13,12 +13,24 @@ const CLOCKS: &[&str] = &["broker/src/base/clock.rs", "client/src/clock.rs", "to
 
 const RULES: &[Rule] = &[
     Rule { text: "Instant::now()", allowed: CLOCKS, why: "take the time from the package's clock" },
-    Rule { text: "SystemTime::now()", allowed: CLOCKS, why: "take the time from the package's clock" },
+    Rule {
+        text: "SystemTime::now()",
+        allowed: CLOCKS,
+        why: "take the time from the package's clock",
+    },
     Rule { text: "thread::sleep(", allowed: &[], why: "wait on a condition with a deadline" },
     Rule { text: "println!(", allowed: &["tools/src/"], why: "libraries log or return" },
-    Rule { text: "unsafe {", allowed: &["broker/storage/src/fs/mmap.rs"], why: "one file holds it" },
+    Rule {
+        text: "unsafe {",
+        allowed: &["broker/storage/src/fs/mmap.rs"],
+        why: "one file holds it",
+    },
     Rule { text: "unsafe impl", allowed: &[], why: "nothing needs it" },
-    Rule { text: "openraft::", allowed: &["broker/src/cluster/raft/"], why: "one room sees the library" },
+    Rule {
+        text: "openraft::",
+        allowed: &["broker/src/cluster/raft/"],
+        why: "one room sees the library",
+    },
 ];
 
 /// Complaints about shipped code that uses what it may not.
@@ -33,9 +45,11 @@ pub fn misplaced(files: &[Source]) -> Vec<String> {
                     // A tokio timer's own moment is not a reading of the clock that decides anything.
                     && !(rule.text == "Instant::now()" && uses_tokio_instant(file))
             });
-            complaints.extend(broken.map(|rule| {
-                format!("{}:{}: {} ({})", file.path, number + 1, rule.text, rule.why)
-            }));
+            complaints.extend(
+                broken.map(|rule| {
+                    format!("{}:{}: {} ({})", file.path, number + 1, rule.text, rule.why)
+                }),
+            );
         }
     }
     complaints
@@ -47,8 +61,15 @@ fn uses_tokio_instant(file: &Source) -> bool {
 
 /// Hosts of registries and paths of machines, put together so that this file does not name them.
 fn forbidden_places() -> Vec<String> {
-    vec![["crates", ".io"].concat(), ["npm", "js.org"].concat(), ["py", "pi.org"].concat(),
-        ["maven", ".org"].concat(), ["/ro", "ot/"].concat(), ["/wo", "rk/"].concat(), ["/ho", "me/"].concat()]
+    vec![
+        ["crates", ".io"].concat(),
+        ["npm", "js.org"].concat(),
+        ["py", "pi.org"].concat(),
+        ["maven", ".org"].concat(),
+        ["/ro", "ot/"].concat(),
+        ["/wo", "rk/"].concat(),
+        ["/ho", "me/"].concat(),
+    ]
 }
 
 /// Complaints about texts that name a registry's host or a path of a machine.
@@ -57,7 +78,8 @@ pub fn places(files: &[Source]) -> Vec<String> {
     for file in files {
         for (number, line) in file.text.lines().enumerate() {
             let named = forbidden_places().into_iter().find(|place| line.contains(place.as_str()));
-            complaints.extend(named.map(|place| format!("{}:{}: names {place}", file.path, number + 1)));
+            complaints
+                .extend(named.map(|place| format!("{}:{}: names {place}", file.path, number + 1)));
         }
     }
     complaints

@@ -19,8 +19,9 @@ pub fn too_long(files: &[Source], exceptions: &[(&str, &str, &str)]) -> Vec<Stri
     let mut complaints = Vec::new();
     for file in files {
         for function in functions(&file.text).iter().filter(|f| f.lines > LINES_MAX) {
-            let excepted =
-                exceptions.iter().any(|(path, name, _)| *path == file.path && *name == function.name);
+            let excepted = exceptions
+                .iter()
+                .any(|(path, name, _)| *path == file.path && *name == function.name);
             if !excepted {
                 complaints.push(format!(
                     "{}: fn {} has {} lines, at most {LINES_MAX} fit a screen; split it or write down why not",
@@ -80,7 +81,10 @@ fn function_name(code: &str) -> Option<String> {
 #[test]
 fn a_long_function_is_seen_and_can_be_excepted() {
     let body = "    let a = 1;\n".repeat(80);
-    let file = Source::sample("client/src/a.rs", &format!("pub async fn long(\n) {{\n{body}}}\n\nfn short() {{\n}}\n"));
+    let file = Source::sample(
+        "client/src/a.rs",
+        &format!("pub async fn long(\n) {{\n{body}}}\n\nfn short() {{\n}}\n"),
+    );
     let excepted = [("client/src/a.rs", "long", "a table")];
     assert_eq!(too_long(std::slice::from_ref(&file), &[]).len(), 1);
     assert!(too_long(std::slice::from_ref(&file), &excepted).is_empty());

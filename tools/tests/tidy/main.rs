@@ -4,7 +4,12 @@
 //! but docs and names, that clocks, prints and `unsafe` stay where they belong, and that the storage package
 //! repeats the workspace's lints. Each rule is a function from text to complaints, and has a test that feeds it
 //! a text which breaks it: a check that cannot fail would be a defect.
-#![allow(clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests fail by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
 
 mod calls;
 mod functions;

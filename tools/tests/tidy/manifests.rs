@@ -10,14 +10,19 @@ const ORDER: &[(&str, &str, &[&str])] = &[
     ("thalweg-storage", "broker/storage", &["thalweg-protocol"]),
     ("thalweg-broker", "broker", &["thalweg-protocol", "thalweg-storage"]),
     ("thalweg-client", "client", &["thalweg-protocol"]),
-    ("thalweg", "tools", &["thalweg-protocol", "thalweg-storage", "thalweg-broker", "thalweg-client"]),
+    (
+        "thalweg",
+        "tools",
+        &["thalweg-protocol", "thalweg-storage", "thalweg-broker", "thalweg-client"],
+    ),
 ];
 
 /// Complaints about packages that depend on one above them.
 pub fn package_order(root: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
     for (name, folder, allowed) in ORDER {
-        let manifest = fs::read_to_string(root.join(folder).join("Cargo.toml")).expect("a manifest");
+        let manifest =
+            fs::read_to_string(root.join(folder).join("Cargo.toml")).expect("a manifest");
         complaints.extend(forbidden(name, &manifest, allowed));
     }
     complaints

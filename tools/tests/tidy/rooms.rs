@@ -34,7 +34,8 @@ pub fn row_order(files: &[Source]) -> Vec<String> {
         for used in rooms_used(&file.text) {
             let excepted = EXCEPTIONS.iter().any(|(a, b, _)| *a == room && *b == used);
             if used != room && row(&used).is_some_and(|to| to >= from) && !excepted {
-                complaints.push(format!("{}: {room} uses {used}, which is not below it", file.path));
+                complaints
+                    .push(format!("{}: {room} uses {used}, which is not below it", file.path));
             }
         }
     }
@@ -65,11 +66,12 @@ pub fn doors(files: &[Source]) -> Vec<String> {
     let doors = files.iter().filter(|file| file.path.ends_with("/mod.rs"));
     // A trait that the whole room implements is its door.
     let doors = doors.filter(|file| !file.path.ends_with("/fs/mod.rs") && !file.is_test());
-    doors.flat_map(|file| {
-        let strange = strange_lines(file.shipped());
-        strange.into_iter().map(move |line| format!("{}: a door holds {line:?}", file.path))
-    })
-    .collect()
+    doors
+        .flat_map(|file| {
+            let strange = strange_lines(file.shipped());
+            strange.into_iter().map(move |line| format!("{}: a door holds {line:?}", file.path))
+        })
+        .collect()
 }
 
 fn strange_lines(text: &str) -> Vec<String> {
@@ -104,7 +106,8 @@ pub fn opening_docs(files: &[Source]) -> Vec<String> {
 #[test]
 fn a_use_upward_or_across_is_seen() {
     let up = Source::sample("broker/src/partition/a.rs", "use crate::api::Failure;");
-    let across = Source::sample("broker/src/cluster/a.rs", "fn f(p: &crate::partition::Partition) {}");
+    let across =
+        Source::sample("broker/src/cluster/a.rs", "fn f(p: &crate::partition::Partition) {}");
     let down = Source::sample("broker/src/api/a.rs", "use crate::partition::Partition;");
     let homeless = Source::sample("broker/src/attic/a.rs", "");
     assert_eq!(row_order(&[up, across, down, homeless]).len(), 3);

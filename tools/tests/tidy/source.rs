@@ -57,7 +57,14 @@ pub fn texts() -> Vec<Source> {
     for folder in folders {
         found.extend(read(&root.join(folder), &["rs", "md", "toml", "sh", "hex", "txt"]));
     }
-    for file in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "Makefile", "Cargo.toml"] {
+    for file in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "Cargo.toml",
+    ] {
         if let Ok(text) = fs::read_to_string(root.join(file)) {
             found.push(Source { path: file.to_owned(), text });
         }

@@ -1,0 +1,10 @@
+//! `thalweg consume`: records to standard output, everything else to standard error.
+//!
+//! Owns where reading begins and ends and how a record is printed. What was printed is visible before the next record
+//! is waited for.
+
+mod format;
+mod read;
+mod start;
+
+pub(crate) use read::ConsumeArgs;

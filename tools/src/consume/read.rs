@@ -1,0 +1,199 @@
+//! The options, and the reading from where they say to where they say.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+use clap::Args;
+use thalweg_client::{
+    ConsumeError, ConsumedRecord, Consumer, DescribedPartition, DescribedTopic, Offset, StartAt,
+};
+
+use super::format::{Encoding, Format, Printer};
+use super::start::StartFrom;
+use crate::connect::{Connect, runtime};
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// What to read, from where, and how to print it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --follow and --count it ends at the end that the log has when it starts.\n\n\
+    Examples:\n  \
+    thalweg consume events --from beginning --count 10 --format json\n  \
+    thalweg consume events --from 2018-02-01T12:00:00Z --format '%T %k %v'\n  \
+    thalweg consume events --from end --follow"
+)]
+pub(crate) struct ConsumeArgs {
+    /// The topic
+    topic: String,
+
+    /// Where to begin: beginning, end, an offset, a moment (2018-02-01T12:30:00Z, @milliseconds), or how long
+    /// ago (1h)
+    #[arg(long, value_name = "WHERE", default_value = "beginning")]
+    from: StartFrom,
+
+    /// The partition (default: all of them)
+    #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]
+    partition: Option<i32>,
+
+    /// Ends after so many records, and waits for them
+    #[arg(short = 'n', long, value_name = "RECORDS")]
+    count: Option<u64>,
+
+    /// Does not end: prints records as they come
+    #[arg(short, long)]
+    follow: bool,
+
+    /// What is printed: value, json, or a pattern such as '%k %v' of %t topic, %p partition, %o offset,
+    /// %T timestamp, %k key, %v value, %h headers
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+
+    /// How keys, values and headers are printed
+    #[arg(long, value_enum, default_value = "text")]
+    encoding: Encoding,
+
+    /// Not in this release: read as a member of a consumer group
+    #[arg(short, long, value_name = "GROUP")]
+    group: Option<String>,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+/// How a reading ended.
+struct Ended {
+    records: u64,
+}
+
+impl ConsumeArgs {
+    /// Prints the records.
+    pub(crate) fn run(self, console: &mut Console) -> Result<(), Failure> {
+        if let Some(group) = &self.group {
+            return Err(Failure::usage(format!(
+                "--group {group}: consumer groups are not in this release; leave --group out, and say where to \
+                 begin with --from"
+            )));
+        }
+        if self.count == Some(0) {
+            return Ok(());
+        }
+        let runtime = runtime()?;
+        let result = runtime.block_on(self.read(console));
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn read(self, console: &mut Console) -> Result<(), Failure> {
+        let client = self.connect.client()?;
+        // Says at once that there is no such broker, topic, partition or offset.
+        self.check(&client.admin().describe_topic(&self.topic).await?)?;
+        let format = self.format.clone().unwrap_or(if console.is_json() {
+            Format::Json
+        } else {
+            Format::Value
+        });
+        let mut printer = Printer::new(format, self.encoding);
+        let mut consumer = self.consumer(&client).await?;
+        let result = self.print_all(&mut consumer, &mut printer, console).await;
+        console.flush()?;
+        if printer.has_changed_text() {
+            console.note(
+                "note: some bytes are not UTF-8 and were replaced; --encoding base64 keeps them",
+            );
+        }
+        if result?.records == 0 {
+            let topic = &self.topic;
+            console.note(&format!(
+                "note: topic {topic} has no record there; --from beginning starts at its first"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check(&self, described: &DescribedTopic) -> Result<(), Failure> {
+        let topic = &self.topic;
+        let mut read: Vec<&DescribedPartition> = described.partitions.iter().collect();
+        if let Some(partition) = self.partition {
+            let last = read.len().saturating_sub(1);
+            read.retain(|it| it.partition.get() == partition);
+            if read.is_empty() {
+                return Err(Failure::failed(format!(
+                    "topic {topic} has no partition {partition}, only 0 to {last}"
+                )));
+            }
+        }
+        let StartAt::Offset(offset) = self.from.0 else { return Ok(()) };
+        let holds = |it: &&DescribedPartition| {
+            // An answering broker that holds no replica knows no offsets.
+            it.high_watermark == Offset::NONE
+                || (it.log_start..=it.high_watermark).contains(&offset)
+        };
+        if self.follow || read.iter().any(holds) {
+            return Ok(());
+        }
+        let range = |it: &&DescribedPartition| {
+            format!(
+                "partition {} holds offsets {} up to {}",
+                it.partition, it.log_start, it.high_watermark
+            )
+        };
+        let ranges: Vec<String> = read.iter().map(range).collect();
+        Err(Failure::failed(format!("topic {topic} has no offset {offset}: {}", ranges.join("; "))))
+    }
+
+    async fn consumer(&self, client: &thalweg_client::Client) -> Result<Consumer, ConsumeError> {
+        let builder = client.consumer();
+        let start: StartAt = self.from.0;
+        let builder = match self.partition {
+            Some(partition) => builder.assign([(&self.topic, partition, start)]),
+            None => builder.topic(&self.topic, start),
+        };
+        let ends = !self.follow && self.count.is_none();
+        if ends { builder.stop_at_end().build().await } else { builder.build().await }
+    }
+
+    async fn print_all(
+        &self,
+        consumer: &mut Consumer,
+        printer: &mut Printer,
+        console: &mut Console,
+    ) -> Result<Ended, Failure> {
+        let mut records = 0;
+        while self.count.is_none_or(|count| records < count) {
+            match next(consumer, console).await? {
+                None => break,
+                Some(Ok(record)) => {
+                    printer.write(console.out(), &record)?;
+                    records += 1;
+                }
+                // It goes on trying; who follows wants to see what comes after the outage.
+                Some(Err(error @ ConsumeError::Unreachable { .. })) if self.follow => {
+                    console.note(&format!("warning: {error}; trying on"));
+                }
+                Some(Err(error)) => {
+                    console.flush()?;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(Ended { records })
+    }
+}
+
+/// The next record. What was printed before becomes visible before it is waited for.
+async fn next(
+    consumer: &mut Consumer,
+    console: &mut Console,
+) -> Result<Option<Result<ConsumedRecord, ConsumeError>>, Failure> {
+    let mut next = pin!(consumer.next());
+    let ready = std::future::poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+    match ready {
+        Poll::Ready(record) => Ok(record),
+        Poll::Pending => {
+            console.flush()?;
+            Ok(next.await)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The demo: what it claims is so, it is quick, and it leaves nothing behind.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::support::{run, thalweg, wait};
+
+#[test]
+fn the_demo_shows_the_kill_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = |output: &str| {
+        let mut command = thalweg();
+        command.args(["demo", "--output", output]).env("TMPDIR", folder.path());
+        run(&mut command, b"").good()
+    };
+    let summary = demo("json").json();
+    assert_eq!((&summary["events"], &summary["networks"]), (&1_707.into(), &12.into()));
+    assert_eq!((&summary["acknowledged"], &summary["read_back"]), (&3_414.into(), &3_414.into()));
+    let at_kill = summary["acknowledged_at_kill"].as_u64().unwrap();
+    assert!(at_kill > 0 && at_kill < 1_707, "{summary}");
+    assert!(summary["seconds"].as_f64().unwrap() < 10.0, "{summary}");
+
+    let text = demo("table").stdout;
+    for expected in [
+        "1,707 real earthquakes",
+        "NETWORK",
+        "metrics",
+        "end to end",
+        "kill -9",
+        "each of the 3,414",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing: {text}");
+    }
+    assert!(!text.contains('\x1b'), "colour is for terminals: {text}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a folder was left behind");
+    // Its brokers are killed by their own ids; their addresses are free again.
+    let address = text.split("on 127.0.0.1:").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(std::net::TcpListener::bind(format!("127.0.0.1:{address}")).is_ok());
+}
+
+#[test]
+fn a_demo_that_is_interrupted_leaves_nothing_behind_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = thalweg()
+        .arg("demo")
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("A broker starts: process ")).unwrap();
+    let digits = line.split("process ").nth(1).unwrap().split(',').next().unwrap();
+    let broker = Pid::from_raw(digits.parse().unwrap()).unwrap();
+    assert!(test_kill_process(broker).is_ok());
+    kill_process(Pid::from_child(&demo), Signal::INT).unwrap();
+    assert_eq!(wait(&mut demo).code(), Some(1));
+    assert!(test_kill_process(broker).is_err(), "the broker was left behind");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a folder was left behind");
+}
