@@ -5,9 +5,9 @@ use std::sync::Arc;
 use thalweg_protocol::native::{
     AlterTopicsRequest, ApiError, ConfigChange, ConfigEntry, CreateTopicsRequest,
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeClusterResponse, DescribeTopicsRequest, DescribedTopic, EpochEnd,
-    LeaderEpochPartition, LeaderEpochRequest, LeaderEpochTopic, MetadataRequest, OffsetQuery,
-    TopicMetadata, TopicResult,
+    DescribeClusterRequest, DescribeClusterResponse, DescribeTopicsRequest, DescribedTopic,
+    EpochEnd, LeaderEpochPartition, LeaderEpochRequest, LeaderEpochTopic, MetadataRequest,
+    OffsetQuery, TopicMetadata, TopicResult,
 };
 use thalweg_protocol::{
     ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicName,
@@ -58,10 +58,7 @@ impl NewTopic {
 
     /// A setting that differs from the default, such as `retention.ms`.
     pub fn config(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.wire.configs.push(ConfigEntry {
-            key: key.into(),
-            value: value.into(),
-        });
+        self.wire.configs.push(ConfigEntry { key: key.into(), value: value.into() });
         self
     }
 }
@@ -183,10 +180,7 @@ impl Admin {
         validate_only: bool,
     ) -> Result<CreatedTopic, AdminError> {
         let operation = format!("create topic {}", topic.wire.name);
-        let request = CreateTopicsRequest {
-            topics: vec![topic.wire],
-            validate_only,
-        };
+        let request = CreateTopicsRequest { topics: vec![topic.wire], validate_only };
         let created = self
             .router
             .administer(&operation, Target::Controller, &request, |answer, maybe_done| {
@@ -225,9 +219,7 @@ impl Admin {
     /// Deletes a topic with all that is in it.
     pub async fn delete_topic(&self, name: &str) -> Result<(), AdminError> {
         let operation = format!("delete topic {name}");
-        let request = DeleteTopicsRequest {
-            names: vec![name.to_owned()],
-        };
+        let request = DeleteTopicsRequest { names: vec![name.to_owned()] };
         self.router
             .administer(&operation, Target::Controller, &request, |answer, maybe_done| {
                 match only(answer.topics)?.error {
@@ -252,10 +244,7 @@ impl Admin {
 
     async fn alter(&self, change: AlterTopic, validate_only: bool) -> Result<(), AdminError> {
         let operation = format!("alter topic {}", change.wire.name);
-        let request = AlterTopicsRequest {
-            topics: vec![change.wire],
-            validate_only,
-        };
+        let request = AlterTopicsRequest { topics: vec![change.wire], validate_only };
         self.router
             .administer(&operation, Target::Controller, &request, |answer, _| {
                 succeeded(only(answer.topics)?)
@@ -266,9 +255,7 @@ impl Admin {
     /// Describes one topic: partitions with their offsets and sizes, settings with their source.
     pub async fn describe_topic(&self, name: &str) -> Result<DescribedTopic, AdminError> {
         let operation = format!("describe topic {name}");
-        let request = DescribeTopicsRequest {
-            names: Some(vec![name.to_owned()]),
-        };
+        let request = DescribeTopicsRequest { names: Some(vec![name.to_owned()]) };
         self.router
             .administer(&operation, Target::Any, &request, |answer, _| {
                 let topic = only(answer.topics)?;
@@ -282,9 +269,7 @@ impl Admin {
         let request = DescribeTopicsRequest { names: None };
         let mut topics = self
             .router
-            .administer("describe all topics", Target::Any, &request, |answer, _| {
-                Ok(answer.topics)
-            })
+            .administer("describe all topics", Target::Any, &request, |answer, _| Ok(answer.topics))
             .await?;
         topics.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(topics)
@@ -292,15 +277,10 @@ impl Admin {
 
     /// Lists all topics, by name.
     pub async fn list_topics(&self) -> Result<Vec<TopicListing>, AdminError> {
-        let request = MetadataRequest {
-            names: None,
-            ids: Vec::new(),
-        };
+        let request = MetadataRequest { names: None, ids: Vec::new() };
         let topics = self
             .router
-            .administer("list topics", Target::Any, &request, |answer, _| {
-                Ok(answer.topics)
-            })
+            .administer("list topics", Target::Any, &request, |answer, _| Ok(answer.topics))
             .await?;
         let mut listed: Vec<_> = topics.into_iter().map(listing).collect();
         listed.sort_by(|one, other| one.name.cmp(&other.name));
@@ -315,9 +295,7 @@ impl Admin {
         query: OffsetQuery,
     ) -> Result<ListedOffset, AdminError> {
         let topic = name(topic)?;
-        self.router
-            .list_offset(&topic, partition.into().0, query)
-            .await
+        self.router.list_offset(&topic, partition.into().0, query).await
     }
 
     /// Finds offsets by time, or the ends of the logs, of all partitions of a topic.
@@ -367,15 +345,12 @@ impl Admin {
         epoch: LeaderEpoch,
     ) -> Result<Option<EpochEnd>, AdminError> {
         let (topic, partition) = (name(topic)?, partition.into().0);
-        let operation = format!("find the end of epoch {epoch} in partition {partition} of topic {topic}");
+        let operation =
+            format!("find the end of epoch {epoch} in partition {partition} of topic {topic}");
         let make = |topic: &Topic, leader_epoch| LeaderEpochRequest {
             topics: vec![LeaderEpochTopic {
                 topic: topic.id,
-                partitions: vec![LeaderEpochPartition {
-                    partition,
-                    leader_epoch,
-                    wanted: epoch,
-                }],
+                partitions: vec![LeaderEpochPartition { partition, leader_epoch, wanted: epoch }],
             }],
         };
         self.router
@@ -390,9 +365,7 @@ impl Admin {
     pub async fn describe_cluster(&self) -> Result<DescribeClusterResponse, AdminError> {
         let request = DescribeClusterRequest {};
         self.router
-            .administer("describe the cluster", Target::Any, &request, |answer, _| {
-                Ok(answer)
-            })
+            .administer("describe the cluster", Target::Any, &request, |answer, _| Ok(answer))
             .await
     }
 }

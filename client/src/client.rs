@@ -30,9 +30,7 @@ impl Client {
     }
 
     pub(crate) fn with_options(options: Arc<ClientOptions>) -> Self {
-        Self {
-            router: Arc::new(Router::new(options)),
-        }
+        Self { router: Arc::new(Router::new(options)) }
     }
 
     /// Options of a new producer.

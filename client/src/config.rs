@@ -29,8 +29,8 @@ impl Default for ClientOptions {
             client_name: "thalweg-client".to_owned(),
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),
-            api_timeout: Duration::from_secs(60),
-            metadata_age_max: Duration::from_secs(300),
+            api_timeout: Duration::from_mins(1),
+            metadata_age_max: Duration::from_mins(5),
             retry_backoff: Duration::from_millis(20),
             retry_backoff_max: Duration::from_millis(500),
             breaker_failures: 8,
@@ -124,10 +124,7 @@ pub trait Addresses {
 
 fn split(list: &str) -> Vec<String> {
     let addresses = list.split(',').map(str::trim);
-    addresses
-        .filter(|address| !address.is_empty())
-        .map(str::to_owned)
-        .collect()
+    addresses.filter(|address| !address.is_empty()).map(str::to_owned).collect()
 }
 
 impl Addresses for &str {
@@ -174,12 +171,7 @@ fn check(options: &ClientOptions) -> Result<(), ConfigError> {
         check_address(address)?;
     }
     let response_bytes_max = u64::try_from(options.response_bytes_max).unwrap_or(u64::MAX);
-    in_range(
-        "response_bytes_max",
-        response_bytes_max,
-        64 * 1024,
-        u64::from(u32::MAX),
-    )?;
+    in_range("response_bytes_max", response_bytes_max, 64 * 1024, u64::from(u32::MAX))?;
     duration("connect_timeout", options.connect_timeout, 1)?;
     duration("request_timeout", options.request_timeout, 1)?;
     duration("api_timeout", options.api_timeout, 1)?;
@@ -187,13 +179,8 @@ fn check(options: &ClientOptions) -> Result<(), ConfigError> {
 }
 
 fn check_address(address: &str) -> Result<(), ConfigError> {
-    let wrong = |reason| ConfigError::Address {
-        address: address.to_owned(),
-        reason,
-    };
-    let (host, port) = address
-        .rsplit_once(':')
-        .ok_or_else(|| wrong("the port is missing"))?;
+    let wrong = |reason| ConfigError::Address { address: address.to_owned(), reason };
+    let (host, port) = address.rsplit_once(':').ok_or_else(|| wrong("the port is missing"))?;
     if host.is_empty() {
         return Err(wrong("the host is missing"));
     }
@@ -213,12 +200,7 @@ pub(crate) fn in_range(
     if (min..=max).contains(&found) {
         Ok(())
     } else {
-        Err(ConfigError::OutOfRange {
-            option,
-            found,
-            min,
-            max,
-        })
+        Err(ConfigError::OutOfRange { option, found, min, max })
     }
 }
 

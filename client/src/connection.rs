@@ -69,14 +69,10 @@ impl Connection {
     ) -> Result<Pending<R>, CallError> {
         let api = R::API.name();
         self.check_version(R::API)?;
-        let permit =
-            self.permits
-                .clone()
-                .try_acquire_owned()
-                .map_err(|_| CallError::Busy {
-                    address: self.address.to_string(),
-                    in_flight: self.in_flight_max,
-                })?;
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| CallError::Busy {
+            address: self.address.to_string(),
+            in_flight: self.in_flight_max,
+        })?;
         let correlation = self.correlation.fetch_add(1, Ordering::Relaxed);
         let header = RequestHeader {
             api: R::API.number(),
@@ -103,12 +99,7 @@ impl Connection {
         self.outgoing
             .try_send(outgoing)
             .map_err(|_| self.lost(api, "it ended before the request was written", false))?;
-        Ok(Pending {
-            receiver,
-            address: self.address.clone(),
-            answered,
-            request: PhantomData,
-        })
+        Ok(Pending { receiver, address: self.address.clone(), answered, request: PhantomData })
     }
 
     /// Sends a request and waits for its answer, at most `timeout` (and a little for the way back).
@@ -138,10 +129,7 @@ impl Connection {
         if spoken {
             Ok(())
         } else {
-            Err(CallError::Unsupported {
-                address: self.address.to_string(),
-                api: api.name(),
-            })
+            Err(CallError::Unsupported { address: self.address.to_string(), api: api.name() })
         }
     }
 
@@ -160,18 +148,13 @@ impl Connection {
     }
 
     fn lost(&self, api: &'static str, reason: &str, sent: bool) -> CallError {
-        CallError::Lost {
-            address: self.address.to_string(),
-            api,
-            reason: reason.to_owned(),
-            sent,
-        }
+        CallError::Lost { address: self.address.to_string(), api, reason: reason.to_owned(), sent }
     }
 }
 
 /// How much longer than the broker the client waits: the broker's own deadline answers first, and says
 /// more than a lost connection does.
-const GRACE: Duration = Duration::from_millis(1000);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The answer to a request that was begun. Dropping it lets the answer pass unread.
 pub(crate) struct Pending<R> {
@@ -182,7 +165,10 @@ pub(crate) struct Pending<R> {
 }
 
 impl<R: Request> Pending<R> {
-    fn decode(&self, answer: Result<Answer, oneshot::error::RecvError>) -> Result<R::Response, CallError> {
+    fn decode(
+        &self,
+        answer: Result<Answer, oneshot::error::RecvError>,
+    ) -> Result<R::Response, CallError> {
         let api = R::API.name();
         let lost = |_| CallError::Lost {
             address: self.address.to_string(),
@@ -217,8 +203,6 @@ impl<R: Request> Future for Pending<R> {
     type Output = Result<R::Response, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.receiver)
-            .poll(context)
-            .map(|answer| self.decode(answer))
+        Pin::new(&mut self.receiver).poll(context).map(|answer| self.decode(answer))
     }
 }

@@ -4,9 +4,7 @@
 //! enough to clone: a batch that fails hands its error to every record in it.
 
 use thalweg_protocol::native::ApiError;
-use thalweg_protocol::{
-    ErrorCode, LeaderEpoch, Offset, PartitionIndex, Retry, TopicNameError,
-};
+use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Retry, TopicNameError};
 
 /// Why options cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +78,9 @@ pub enum CallError {
         reason: String,
     },
     /// The broker does not speak any version of this request that this client speaks.
-    #[error("{address} does not know request {api} in a version of this client: update the older one")]
+    #[error(
+        "{address} does not know request {api} in a version of this client: update the older one"
+    )]
     Unsupported {
         /// The broker's address.
         address: String,
@@ -110,7 +110,9 @@ pub enum CallError {
         waited_ms: u64,
     },
     /// The broker failed repeatedly and is left alone for a while.
-    #[error("{address} failed {failures} times in a row and is left alone for {rest_ms} ms more; last: {last}")]
+    #[error(
+        "{address} failed {failures} times in a row and is left alone for {rest_ms} ms more; last: {last}"
+    )]
     Resting {
         /// The broker's address.
         address: String,
@@ -265,7 +267,9 @@ pub enum SendError {
         partitions: usize,
     },
     /// The record alone is larger than a batch may be.
-    #[error("a record of {bytes} bytes for topic {topic} does not fit in a batch of {bytes_max}: raise batch_bytes or split it")]
+    #[error(
+        "a record of {bytes} bytes for topic {topic} does not fit in a batch of {bytes_max}: raise batch_bytes or split it"
+    )]
     RecordTooLarge {
         /// The topic's name.
         topic: String,
@@ -275,7 +279,9 @@ pub enum SendError {
         bytes_max: usize,
     },
     /// No memory became free before the deadline: the brokers take records more slowly than they come.
-    #[error("no room for the record within {waited_ms} ms: {memory_bytes_max} bytes wait for the brokers")]
+    #[error(
+        "no room for the record within {waited_ms} ms: {memory_bytes_max} bytes wait for the brokers"
+    )]
     MemoryFull {
         /// How long was waited, in milliseconds.
         waited_ms: u64,
@@ -301,7 +307,9 @@ pub enum SendError {
         last: CallError,
     },
     /// The broker refused the batch that held the record; it was not stored.
-    #[error("partition {partition} of topic {topic} refused a batch of {records} records: {message} ({code})")]
+    #[error(
+        "partition {partition} of topic {topic} refused a batch of {records} records: {message} ({code})"
+    )]
     Refused {
         /// The topic's name.
         topic: String,
@@ -335,7 +343,9 @@ pub enum SendError {
     },
     /// It is not known whether the record was stored, and it cannot be sent again without the risk of
     /// storing it twice or out of order.
-    #[error("partition {partition} of topic {topic}: the record may be stored or not ({reason}); read before sending again")]
+    #[error(
+        "partition {partition} of topic {topic}: the record may be stored or not ({reason}); read before sending again"
+    )]
     OutcomeUnknown {
         /// The topic's name.
         topic: String,
@@ -362,11 +372,7 @@ impl SendError {
     pub const fn maybe_stored(&self) -> bool {
         matches!(
             self,
-            Self::OutcomeUnknown { .. }
-                | Self::DeadlinePassed {
-                    maybe_stored: true,
-                    ..
-                }
+            Self::OutcomeUnknown { .. } | Self::DeadlinePassed { maybe_stored: true, .. }
         )
     }
 }
@@ -425,7 +431,9 @@ pub enum ConsumeError {
         partition: PartitionIndex,
     },
     /// The wanted offset is not in the log.
-    #[error("partition {partition} of topic {topic} holds offsets {log_start} to {log_end}, but {offset} was wanted: seek to where to go on")]
+    #[error(
+        "partition {partition} of topic {topic} holds offsets {log_start} to {log_end}, but {offset} was wanted: seek to where to go on"
+    )]
     OffsetOutOfRange {
         /// The topic's name.
         topic: String,
@@ -439,7 +447,9 @@ pub enum ConsumeError {
         log_end: Offset,
     },
     /// Bytes of the log are damaged.
-    #[error("partition {partition} of topic {topic} is damaged at offset {offset}; good records go on at {next_good}: seek there to skip the damage ({message})")]
+    #[error(
+        "partition {partition} of topic {topic} is damaged at offset {offset}; good records go on at {next_good}: seek there to skip the damage ({message})"
+    )]
     Corrupt {
         /// The topic's name.
         topic: String,
@@ -453,7 +463,9 @@ pub enum ConsumeError {
         message: String,
     },
     /// The log was cut below what was already read.
-    #[error("the log of partition {partition} of topic {topic} was cut: read up to {offset}, the logs agree up to {safe} (epoch {epoch}); seek there to go on")]
+    #[error(
+        "the log of partition {partition} of topic {topic} was cut: read up to {offset}, the logs agree up to {safe} (epoch {epoch}); seek there to go on"
+    )]
     LogTruncated {
         /// The topic's name.
         topic: String,

@@ -52,12 +52,11 @@ pub use thalweg_protocol::native::{
     DescribedConfig, DescribedDirectory, DescribedPartition, DescribedTopic, EpochEnd, OffsetQuery,
 };
 pub use thalweg_protocol::{
-    BrokerId, ClusterId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicName,
+    BrokerId, ClusterId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId,
+    TopicName,
 };
 
-pub use admin::{
-    Admin, AlterTopic, CreatedTopic, ListedOffset, NewTopic, TopicListing,
-};
+pub use admin::{Admin, AlterTopic, CreatedTopic, ListedOffset, NewTopic, TopicListing};
 pub use client::Client;
 pub use config::{Addresses, ClientBuilder};
 pub use consumer::{

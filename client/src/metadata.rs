@@ -63,10 +63,7 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     pub(crate) fn new() -> Self {
-        Self {
-            image: watch::Sender::new(Arc::default()),
-            wanted: Mutex::default(),
-        }
+        Self { image: watch::Sender::new(Arc::default()), wanted: Mutex::default() }
     }
 
     pub(crate) fn image(&self) -> Arc<Image> {
@@ -102,7 +99,12 @@ impl Metadata {
     }
 
     /// Takes over what a broker says beside *not leader*, if it is newer. Answers whether it was.
-    pub(crate) fn hint(&self, topic: &TopicName, partition: PartitionIndex, hint: LeaderHint) -> bool {
+    pub(crate) fn hint(
+        &self,
+        topic: &TopicName,
+        partition: PartitionIndex,
+        hint: LeaderHint,
+    ) -> bool {
         self.image.send_if_modified(|image| {
             let Some(known) = image.topics.get(topic) else {
                 return false;
@@ -117,10 +119,7 @@ impl Metadata {
             let mut changed = Topic::clone(known);
             let index = usize::try_from(partition.get()).unwrap_or(usize::MAX);
             if let Some(leadership) = changed.partitions.get_mut(index) {
-                *leadership = Leadership {
-                    leader: hint.leader,
-                    epoch: hint.leader_epoch,
-                };
+                *leadership = Leadership { leader: hint.leader, epoch: hint.leader_epoch };
             }
             next.topics.insert(topic.clone(), Arc::new(changed));
             *image = Arc::new(next);
@@ -145,18 +144,11 @@ impl Image {
         let old = self.topics.get(&name).filter(|old| old.id == answer.id);
         let mut partitions = Vec::with_capacity(answer.partitions.len());
         for (index, partition) in answer.partitions.iter().enumerate() {
-            let said = Leadership {
-                leader: partition.leader,
-                epoch: partition.leader_epoch,
-            };
+            let said = Leadership { leader: partition.leader, epoch: partition.leader_epoch };
             let known = old.and_then(|old| old.partitions.get(index)).copied();
             partitions.push(known.filter(|known| known.epoch > said.epoch).unwrap_or(said));
         }
-        let topic = Topic {
-            name: name.clone(),
-            id: answer.id,
-            partitions,
-        };
+        let topic = Topic { name: name.clone(), id: answer.id, partitions };
         self.topics.insert(name, Arc::new(topic));
     }
 }

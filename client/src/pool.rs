@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use thalweg_protocol::native::{Purpose, Request};
 use thalweg_protocol::ErrorCode;
+use thalweg_protocol::native::{Purpose, Request};
 
 use crate::clock::now;
 use crate::config::ClientOptions;
@@ -49,9 +49,7 @@ struct Slot {
 impl Slot {
     fn live(&self) -> Option<Arc<Connection>> {
         let live = lock(&self.live);
-        live.as_ref()
-            .filter(|connection| connection.is_live())
-            .cloned()
+        live.as_ref().filter(|connection| connection.is_live()).cloned()
     }
 }
 
@@ -158,9 +156,8 @@ impl Pool {
     fn failed(&self, address: &Arc<str>, error: &CallError) {
         let mut breakers = lock(&self.breakers);
         let (failures, rest) = (self.options.breaker_failures, self.options.breaker_rest);
-        let breaker = breakers
-            .entry(address.clone())
-            .or_insert_with(|| Breaker::new(failures, rest));
+        let breaker =
+            breakers.entry(address.clone()).or_insert_with(|| Breaker::new(failures, rest));
         breaker.failed(error.to_string(), now(), fastrand::f64());
         self.troubled.store(true, Ordering::Relaxed);
     }

@@ -17,11 +17,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) const fn new(first: Duration, max: Duration) -> Self {
-        Self {
-            first,
-            max,
-            failures: 0,
-        }
+        Self { first, max, failures: 0 }
     }
 
     /// The pause after one more failure; `chance` is from 0 to 1.
@@ -54,13 +50,7 @@ pub(crate) struct Breaker {
 
 impl Breaker {
     pub(crate) const fn new(failures_max: u32, rest: Duration) -> Self {
-        Self {
-            failures_max,
-            rest,
-            failures: 0,
-            open_until: None,
-            last: String::new(),
-        }
+        Self { failures_max, rest, failures: 0, open_until: None, last: String::new() }
     }
 
     /// How long the broker is still to be left alone; none lets the caller try. Letting one through

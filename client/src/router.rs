@@ -3,6 +3,8 @@
 //! Owns the pool and the metadata, the refresh of the latter (one at a time, for all who wait), and the
 //! loop of attempts for everything but produce and fetch, which have their own order to keep.
 
+mod attempts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ use crate::error::{AdminError, CallError};
 use crate::metadata::{Image, Metadata, Topic};
 use crate::pool::{Lane, Pool};
 use crate::retry::Backoff;
+
+use attempts::Attempts;
+pub(crate) use attempts::UNKNOWN_TOPIC_GRACE;
 
 /// Whom to ask.
 #[derive(Clone, Copy, Debug)]
@@ -82,10 +87,7 @@ impl Router {
         let image = self.image();
         let leadership = image.topics.get(topic)?.leadership(partition)?;
         let address = image.address(leadership.leader)?.clone();
-        Some(Leader {
-            address,
-            epoch: leadership.epoch,
-        })
+        Some(Leader { address, epoch: leadership.epoch })
     }
 
     /// Asks for the wanted topics, unless somebody has done so since version `seen`.
@@ -94,10 +96,7 @@ impl Router {
         if self.image().version > seen {
             return Ok(());
         }
-        let request = MetadataRequest {
-            names: Some(self.metadata.wanted()),
-            ids: Vec::new(),
-        };
+        let request = MetadataRequest { names: Some(self.metadata.wanted()), ids: Vec::new() };
         self.ask_metadata(&request).await.map(drop)
     }
 
@@ -131,12 +130,8 @@ impl Router {
     fn candidates(&self, target: Target) -> Vec<Arc<str>> {
         let image = self.image();
         let mut brokers: Vec<_> = image.brokers.values().cloned().collect();
-        let mut bootstrap: Vec<Arc<str>> = self
-            .options
-            .bootstrap
-            .iter()
-            .map(|address| address.as_str().into())
-            .collect();
+        let mut bootstrap: Vec<Arc<str>> =
+            self.options.bootstrap.iter().map(|address| address.as_str().into()).collect();
         fastrand::shuffle(&mut brokers);
         fastrand::shuffle(&mut bootstrap);
         bootstrap.retain(|address| !brokers.contains(address));
@@ -247,7 +242,9 @@ impl Router {
                     let call = self.pool.call(&leader.address, Lane::Produce, &request, timeout);
                     match attempts.run(call).await.map(&mut judge) {
                         Ok(Ok(done)) => return Ok(done),
-                        Ok(Err(error)) => attempts.refused(&leader.address, R::API.name(), error)?,
+                        Ok(Err(error)) => {
+                            attempts.refused(&leader.address, R::API.name(), error)?
+                        }
                         Err(error) => attempts.failed(error)?,
                     }
                 }
@@ -277,11 +274,7 @@ impl Router {
         let make = |topic: &Topic, leader_epoch| ListOffsetsRequest {
             topics: vec![ListOffsetsTopic {
                 topic: topic.id,
-                partitions: vec![ListOffsetsPartition {
-                    partition,
-                    leader_epoch,
-                    query,
-                }],
+                partitions: vec![ListOffsetsPartition { partition, leader_epoch, query }],
             }],
         };
         self.ask_leader(&operation, topic, partition, make, |answer| {
@@ -310,151 +303,5 @@ pub(crate) fn only<T>(answered: Vec<T>) -> Result<T, ApiError> {
             ErrorCode::Internal,
             format!("one thing was asked for, {count} were answered"),
         )),
-    }
-}
-
-/// The attempts of one operation, up to its deadline.
-struct Attempts<'a> {
-    operation: &'a str,
-    begun: Instant,
-    deadline: Instant,
-    backoff: Backoff,
-    count: u32,
-    request_timeout: Duration,
-    /// Whether an attempt may have been carried out without our knowing.
-    maybe_done: bool,
-    /// Until then *unknown topic* may be the word of a broker that just started.
-    grace_ends: Instant,
-}
-
-/// How long *unknown topic* is not believed.
-pub(crate) const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_millis(500);
-
-impl<'a> Attempts<'a> {
-    fn new(router: &Router, operation: &'a str) -> Self {
-        let begun = now();
-        Self {
-            operation,
-            begun,
-            deadline: begun + router.options.api_timeout,
-            backoff: router.backoff(),
-            count: 0,
-            request_timeout: router.options.request_timeout,
-            maybe_done: false,
-            grace_ends: begun + UNKNOWN_TOPIC_GRACE,
-        }
-    }
-
-    /// For the next attempt: the request's own, or what is left.
-    fn timeout(&self) -> Duration {
-        self.request_timeout
-            .min(self.deadline.saturating_duration_since(now()))
-    }
-
-    async fn run<T>(
-        &mut self,
-        attempt: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, CallError> {
-        self.count = self.count.saturating_add(1);
-        match timeout_at(self.deadline, attempt).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(CallError::TimedOut {
-                address: "the brokers".to_owned(),
-                api: "the operation",
-                waited_ms: self.waited_ms(),
-            }),
-        }
-    }
-
-    /// An attempt failed on the way; final failures end the operation.
-    fn failed(&mut self, error: CallError) -> Result<CallError, AdminError> {
-        match error.retry() {
-            Retry::Never => match error {
-                CallError::Refused { error, .. } => Err(self.refusal(error)),
-                last => Err(self.unreachable(last)),
-            },
-            Retry::SameSequence => {
-                self.maybe_done = true;
-                Ok(error)
-            }
-            Retry::Later | Retry::AfterRefresh => Ok(error),
-        }
-    }
-
-    /// The broker said no; what may change is tried again.
-    fn refused(
-        &mut self,
-        address: &Arc<str>,
-        api: &'static str,
-        error: ApiError,
-    ) -> Result<CallError, AdminError> {
-        let believed = match error.code {
-            ErrorCode::UnknownTopic | ErrorCode::UnknownPartition => now() >= self.grace_ends,
-            code => !code.is_retriable(),
-        };
-        if believed {
-            return Err(self.refusal(error));
-        }
-        let address = address.to_string();
-        self.failed(CallError::Refused {
-            address,
-            api,
-            error,
-        })
-    }
-
-    /// The metadata knows no leader.
-    fn unknown(
-        &self,
-        image: &Image,
-        topic: &TopicName,
-        partition: PartitionIndex,
-    ) -> Result<CallError, AdminError> {
-        if now() < self.grace_ends {
-            return Ok(CallError::NoLeader);
-        }
-        if image.missing.contains(topic) {
-            let message = format!("topic {topic} does not exist");
-            return Err(self.refusal(ApiError::new(ErrorCode::UnknownTopic, message)));
-        }
-        match image.topics.get(topic) {
-            Some(known) if known.leadership(partition).is_none() => {
-                let count = known.partitions.len();
-                let message =
-                    format!("topic {topic} has {count} partitions, there is no partition {partition}");
-                Err(self.refusal(ApiError::new(ErrorCode::UnknownPartition, message)))
-            }
-            _ => Ok(CallError::NoLeader),
-        }
-    }
-
-    async fn pause(&mut self, failure: CallError) -> Result<(), AdminError> {
-        let wake = now() + self.backoff.next(fastrand::f64());
-        if wake >= self.deadline {
-            return Err(self.unreachable(failure));
-        }
-        sleep_until(wake).await;
-        Ok(())
-    }
-
-    fn waited_ms(&self) -> u64 {
-        u64::try_from((now() - self.begun).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn refusal(&self, error: ApiError) -> AdminError {
-        AdminError::Refused {
-            operation: self.operation.to_owned(),
-            code: error.code,
-            message: error.message,
-        }
-    }
-
-    fn unreachable(&self, last: CallError) -> AdminError {
-        AdminError::Unreachable {
-            operation: self.operation.to_owned(),
-            attempts: self.count,
-            waited_ms: self.waited_ms(),
-            last,
-        }
     }
 }

@@ -53,10 +53,7 @@ struct Plan {
 
 /// Runs one history; answers with the fate of each record and what the partitions hold.
 fn run(plan: &Plan) -> (Vec<Sent>, Vec<Vec<String>>, BTreeMap<Fault, usize>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut random = fastrand::Rng::with_seed(plan.seed);
         let partitions = random.usize(1..4);
@@ -79,9 +76,8 @@ fn run(plan: &Plan) -> (Vec<Sent>, Vec<Vec<String>>, BTreeMap<Fault, usize>) {
         for number in 0..plan.records {
             let partition = random.usize(0..partitions);
             let value = format!("{number}:{}", "x".repeat(random.usize(0..300)));
-            let record = Record::to("events")
-                .partition(i32::try_from(partition).unwrap())
-                .value(&value);
+            let record =
+                Record::to("events").partition(i32::try_from(partition).unwrap()).value(&value);
             let receipt = producer.send(record).await.unwrap();
             receipts.push((partition, value, receipt));
             if random.u8(0..8) == 0 {
@@ -92,11 +88,7 @@ fn run(plan: &Plan) -> (Vec<Sent>, Vec<Vec<String>>, BTreeMap<Fault, usize>) {
         let mut sent = Vec::new();
         for (partition, value, receipt) in receipts {
             let outcome = receipt.try_get().expect("a flush waits for every receipt");
-            sent.push(Sent {
-                partition,
-                value,
-                outcome,
-            });
+            sent.push(Sent { partition, value, outcome });
         }
         let failed = sent.iter().filter(|sent| sent.outcome.is_err()).count();
         let told = flushed.err().map_or(0, |error| error.records_failed);
@@ -125,7 +117,11 @@ fn check(seed: u64, sent: &[Sent], stored: &[Vec<String>]) {
             match &record.outcome {
                 Ok(delivered) => {
                     let offset = usize::try_from(delivered.offset.get()).unwrap();
-                    assert_eq!(stored.get(offset), Some(&record.value), "seed {seed}: wrong offset");
+                    assert_eq!(
+                        stored.get(offset),
+                        Some(&record.value),
+                        "seed {seed}: wrong offset"
+                    );
                 }
                 Err(error) if !error.maybe_stored() => {
                     let found = stored.contains(&record.value);
@@ -169,7 +165,7 @@ fn every_record_is_stored_once_and_in_order_under_random_faults() {
             records: 150,
             chances: CHANCES.to_vec(),
             budget: 60,
-            delivery_timeout: Duration::from_secs(60),
+            delivery_timeout: Duration::from_mins(1),
         };
         let (sent, stored, faults) = run(&plan);
         for record in &sent {

@@ -48,9 +48,7 @@ async fn connect(address: &Arc<str>) -> Result<TcpStream, CallError> {
         address: address.to_string(),
         reason: error.to_string(),
     };
-    let stream = TcpStream::connect(address.as_ref())
-        .await
-        .map_err(refused)?;
+    let stream = TcpStream::connect(address.as_ref()).await.map_err(refused)?;
     stream.set_nodelay(true).map_err(refused)?;
     Ok(stream)
 }
@@ -61,10 +59,7 @@ async fn shake_hands(
     purpose: Purpose,
     options: &ClientOptions,
 ) -> Result<Connection, CallError> {
-    let failed = |reason: String| CallError::Handshake {
-        address: address.to_string(),
-        reason,
-    };
+    let failed = |reason: String| CallError::Handshake { address: address.to_string(), reason };
     stream
         .write_all(&greeting(purpose, options))
         .await

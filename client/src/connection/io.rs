@@ -29,7 +29,7 @@ const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 const THROTTLE_MAX: Duration = Duration::from_secs(30);
 
 /// How long the task sleeps when nothing is in flight.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
 
 /// A request that waits for its answer, or to be written when it has none.
 struct Waiting {
@@ -82,12 +82,7 @@ impl Task {
             outbox: Outbox::default(),
             held_until: None,
         };
-        Self {
-            stream: Some(stream),
-            state,
-            outgoing,
-            ended,
-        }
+        Self { stream: Some(stream), state, outgoing, ended }
     }
 
     pub(super) async fn run(mut self) {
@@ -172,18 +167,12 @@ impl Task {
 }
 
 fn lost(address: &str, api: &'static str, reason: &str, sent: bool) -> CallError {
-    CallError::Lost {
-        address: address.to_owned(),
-        api,
-        reason: reason.to_owned(),
-        sent,
-    }
+    CallError::Lost { address: address.to_owned(), api, reason: reason.to_owned(), sent }
 }
 
 impl State {
     fn enqueue(&mut self, outgoing: Outgoing) {
-        self.outbox
-            .push(outgoing.chunks, outgoing.correlation, outgoing.answered);
+        self.outbox.push(outgoing.chunks, outgoing.correlation, outgoing.answered);
         let waiting = Waiting {
             api: outgoing.api,
             begun: outgoing.begun,
@@ -232,9 +221,7 @@ impl State {
 
     fn overdue(&self, now: Instant) -> Option<u32> {
         let mut waiting = self.waiting.iter();
-        waiting
-            .find(|(_, waiting)| waiting.deadline <= now)
-            .map(|(correlation, _)| *correlation)
+        waiting.find(|(_, waiting)| waiting.deadline <= now).map(|(correlation, _)| *correlation)
     }
 
     fn release(&mut self, now: Instant) {

@@ -61,10 +61,7 @@ impl ConsumedBatch {
             .batch
             .records_within(self.inflated_bytes_max, &mut scratch)
             .map_err(|error| self.corrupt(&error.to_string()))?;
-        Ok(BatchRecords {
-            batch: self.clone(),
-            records,
-        })
+        Ok(BatchRecords { batch: self.clone(), records })
     }
 
     fn corrupt(&self, message: &str) -> ConsumeError {
@@ -88,10 +85,7 @@ pub struct BatchRecords {
 impl BatchRecords {
     /// The records in order, borrowed: nothing is copied or allocated for them.
     pub fn iter(&self) -> BatchRecordIter<'_> {
-        BatchRecordIter {
-            batch: &self.batch,
-            records: self.records.iter(),
-        }
+        BatchRecordIter { batch: &self.batch, records: self.records.iter() }
     }
 }
 

@@ -38,10 +38,7 @@ impl Shared {
     pub(crate) fn new(tracks: Vec<Track>) -> Self {
         let mut board = Board::default();
         board.tracks = tracks;
-        Self {
-            board: Mutex::new(board),
-            wake: Notify::new(),
-        }
+        Self { board: Mutex::new(board), wake: Notify::new() }
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
@@ -58,16 +55,9 @@ struct Asked {
 
 /// What came back from something that took time.
 enum Event {
-    Fetched {
-        asked: Asked,
-        answer: Result<FetchResponse, CallError>,
-    },
+    Fetched { asked: Asked, answer: Result<FetchResponse, CallError> },
     Refreshed(Result<(), CallError>),
-    Resolved {
-        track: usize,
-        generation: u64,
-        outcome: Result<Offset, ConsumeError>,
-    },
+    Resolved { track: usize, generation: u64, outcome: Result<Offset, ConsumeError> },
 }
 
 /// One broker as the fetcher sees it.
@@ -108,7 +98,7 @@ pub(crate) struct Fetcher {
 const FETCHES_MAX: usize = 8;
 
 /// The longest sleep, when nothing is to be done.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The least that is asked for, whatever the bound: smaller answers cost more than they bring.
 const FETCH_BYTES_MIN: usize = 64 * 1024;
@@ -179,11 +169,9 @@ impl Fetcher {
                     self.refresh_wanted = true;
                 }
             }
-            Event::Resolved {
-                track,
-                generation,
-                outcome,
-            } => self.resolved(track, generation, outcome),
+            Event::Resolved { track, generation, outcome } => {
+                self.resolved(track, generation, outcome);
+            }
         }
     }
 
@@ -298,14 +286,11 @@ impl Fetcher {
 
     fn fetch_from(&mut self, address: &Arc<str>, wanted: Vec<Wanted>, share: usize, now: Instant) {
         let backoff = self.router.backoff();
-        let broker = self
-            .brokers
-            .entry(address.clone())
-            .or_insert_with(|| Broker {
-                in_flight: 0,
-                backoff,
-                retry_at: None,
-            });
+        let broker = self.brokers.entry(address.clone()).or_insert_with(|| Broker {
+            in_flight: 0,
+            backoff,
+            retry_at: None,
+        });
         if let Some(retry_at) = broker.retry_at.filter(|at| *at > now) {
             self.wake_at = self.wake_at.min(retry_at);
             return;
@@ -324,18 +309,13 @@ impl Fetcher {
         }
         let asked = Asked {
             address: address.clone(),
-            partitions: wanted
-                .iter()
-                .map(|one| (one.topic, one.track, one.generation))
-                .collect(),
+            partitions: wanted.iter().map(|one| (one.topic, one.track, one.generation)).collect(),
         };
         let request = self.request(wanted, share);
         let router = self.router.clone();
         let timeout = self.options.fetch_wait_max + router.options().request_timeout;
         self.events.push(Box::pin(async move {
-            let call = router
-                .pool()
-                .call(&asked.address, Lane::Fetch, &request, timeout);
+            let call = router.pool().call(&asked.address, Lane::Fetch, &request, timeout);
             let answer = call.await;
             Event::Fetched { asked, answer }
         }));
@@ -356,10 +336,7 @@ impl Fetcher {
             };
             match topics.last_mut() {
                 Some(last) if last.topic == one.topic => last.partitions.push(partition),
-                _ => topics.push(FetchTopic {
-                    topic: one.topic,
-                    partitions: vec![partition],
-                }),
+                _ => topics.push(FetchTopic { topic: one.topic, partitions: vec![partition] }),
             }
         }
         FetchRequest {
@@ -386,9 +363,7 @@ impl Fetcher {
         self.refresh_wanted = false;
         self.refreshing = true;
         let (router, seen) = (self.router.clone(), image.version);
-        self.events.push(Box::pin(async move {
-            Event::Refreshed(router.refresh(seen).await)
-        }));
+        self.events.push(Box::pin(async move { Event::Refreshed(router.refresh(seen).await) }));
     }
 
     /// Finds anew where a partition is to be read.
@@ -403,11 +378,7 @@ impl Fetcher {
         let router = self.router.clone();
         self.events.push(Box::pin(async move {
             let outcome = resolve(&router, &topic, partition, start).await;
-            Event::Resolved {
-                track: index,
-                generation,
-                outcome,
-            }
+            Event::Resolved { track: index, generation, outcome }
         }));
     }
 

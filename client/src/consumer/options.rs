@@ -147,11 +147,7 @@ pub struct ConsumerBuilder {
 
 impl ConsumerBuilder {
     pub(crate) fn new(client: Client) -> Self {
-        Self {
-            client,
-            options: ConsumerOptions::default(),
-            mistake: None,
-        }
+        Self { client, options: ConsumerOptions::default(), mistake: None }
     }
 
     /// Reads all partitions of `topic`, also those that are added later (these from their first record).
@@ -174,11 +170,7 @@ impl ConsumerBuilder {
 
     fn add(&mut self, topic: &str, partition: Option<PartitionIndex>, start: StartAt) {
         match TopicName::new(topic) {
-            Ok(topic) => self.options.assigned.push(Assigned {
-                topic,
-                partition,
-                start,
-            }),
+            Ok(topic) => self.options.assigned.push(Assigned { topic, partition, start }),
             Err(error) => {
                 self.mistake.get_or_insert(error.into());
             }
@@ -275,9 +267,6 @@ mod tests {
         options.assigned = vec![assigned(Some(0)), assigned(Some(1))];
         assert_eq!(options.check(), Ok(()));
         options.assigned.push(assigned(None));
-        assert!(matches!(
-            options.check(),
-            Err(ConfigError::AssignedTwice { .. })
-        ));
+        assert!(matches!(options.check(), Err(ConfigError::AssignedTwice { .. })));
     }
 }

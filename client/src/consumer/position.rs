@@ -108,7 +108,9 @@ pub(crate) enum Item {
 impl Item {
     const fn track(&self) -> usize {
         match self {
-            Self::Data { track, .. } | Self::Moved { track, .. } | Self::Error { track, .. } => *track,
+            Self::Data { track, .. } | Self::Moved { track, .. } | Self::Error { track, .. } => {
+                *track
+            }
         }
     }
 }
@@ -201,11 +203,11 @@ impl Board {
     }
 
     /// Takes what was fetched for a partition; the handle will check and hand it out.
-    pub(crate) fn fetched(&mut self, index: usize, records: Bytes) -> Result<(), BatchError> {
+    pub(crate) fn fetched(&mut self, index: usize, records: &Bytes) -> Result<(), BatchError> {
         let Some(track) = self.tracks.get_mut(index) else {
             return Ok(());
         };
-        let walked = walk(&records)?;
+        let walked = walk(records)?;
         let Some(end) = walked else {
             return Ok(());
         };
@@ -217,10 +219,7 @@ impl Board {
         track.origin = None;
         let records = records.slice(..end.bytes);
         self.buffered_bytes += records.len();
-        self.queue.push_back(Item::Data {
-            track: index,
-            records,
-        });
+        self.queue.push_back(Item::Data { track: index, records });
         self.wake();
         Ok(())
     }
@@ -231,10 +230,7 @@ impl Board {
             track.generation += 1;
             track.activity = Activity::Stopped;
         }
-        self.queue.push_back(Item::Error {
-            track: index,
-            error,
-        });
+        self.queue.push_back(Item::Error { track: index, error });
         self.wake();
     }
 
@@ -262,11 +258,7 @@ fn walk(records: &Bytes) -> Result<Option<End>, BatchError> {
             break;
         }
         position += header.total_bytes();
-        end = Some(End {
-            bytes: position,
-            next: header.next_offset(),
-            epoch: header.leader_epoch,
-        });
+        end = Some(End { bytes: position, next: header.next_offset(), epoch: header.leader_epoch });
     }
     Ok(end)
 }

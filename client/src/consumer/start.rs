@@ -53,9 +53,7 @@ async fn partitions(router: &Router, assigned: &Assigned) -> Result<Vec<Track>, 
     };
     let found = router.topic(&assigned.topic, deadline, UNKNOWN_TOPIC_GRACE);
     let Some(mut topic) = found.await.map_err(unreachable)? else {
-        return Err(ConsumeError::UnknownTopic {
-            topic: assigned.topic.to_string(),
-        });
+        return Err(ConsumeError::UnknownTopic { topic: assigned.topic.to_string() });
     };
     let start = Some(assigned.start);
     let Some(partition) = assigned.partition else {
@@ -124,25 +122,12 @@ fn before(age: Duration) -> thalweg_protocol::TimestampMs {
 /// The same failure as the consumer's callers see it.
 pub(crate) fn consume_error(error: AdminError) -> ConsumeError {
     match error {
-        AdminError::Unreachable {
-            operation,
-            waited_ms,
-            last,
-            ..
-        } => ConsumeError::Unreachable {
-            operation,
-            waited_ms,
-            last,
-        },
-        AdminError::Refused {
-            operation,
-            code,
-            message,
-        } => ConsumeError::Refused {
-            operation,
-            code,
-            message,
-        },
+        AdminError::Unreachable { operation, waited_ms, last, .. } => {
+            ConsumeError::Unreachable { operation, waited_ms, last }
+        }
+        AdminError::Refused { operation, code, message } => {
+            ConsumeError::Refused { operation, code, message }
+        }
         AdminError::Config(error) => ConsumeError::Config(error),
     }
 }

@@ -11,102 +11,55 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use thalweg_protocol::batch::{BatchBuilder, Compression};
-use thalweg_protocol::{PartitionIndex, TopicName};
+use thalweg_protocol::{PartitionIndex, TimestampMs, TopicName};
 use tokio::sync::Notify;
 
 use super::memory::Memory;
 use super::options::ProducerOptions;
 use super::partitioner::{Sticky, index, of_key};
+use super::queue::{Gathered, Gathering, PartitionQueue};
 use super::receipt::{Outcome, Receipt};
-use crate::clock::{Instant, now, wall_clock};
+use crate::clock::{now, wall_clock};
 use crate::error::SendError;
 use crate::record::Record;
 
-/// A batch that the sender has not numbered yet.
-#[derive(Debug)]
-pub(crate) struct Gathered {
-    pub(crate) builder: BatchBuilder,
-    pub(crate) outcome: Arc<Outcome>,
-    pub(crate) begun: Instant,
-    /// Memory taken for it, in bytes.
-    pub(crate) charged: usize,
-}
-
-/// What one partition has gathered.
+/// All topics, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Gathering {
-    open: Option<Gathered>,
-    full: VecDeque<Gathered>,
-    closed: bool,
+struct Topics {
+    list: Vec<TopicQueues>,
+    /// Where each is in the list.
+    by_name: HashMap<TopicName, usize>,
 }
 
-/// One partition of one topic, as long as the producer lives.
-#[derive(Debug)]
-pub(crate) struct PartitionQueue {
-    /// Its place in the sender's table.
-    pub(crate) line: usize,
-    pub(crate) topic: TopicName,
-    pub(crate) partition: PartitionIndex,
-    gathering: Mutex<Gathering>,
-    /// Batches that are not resolved yet; the sticky partitioner avoids long backlogs.
-    pub(crate) backlog: AtomicUsize,
-}
+/// Up to so many topics, comparing names is quicker than hashing one.
+const SCANNED_MAX: usize = 8;
 
-/// What the sender may take now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ready {
-    Nothing,
-    /// A batch that is not full, open since then.
-    Open(Instant),
-    Full,
-}
-
-impl PartitionQueue {
-    fn lock(&self) -> MutexGuard<'_, Gathering> {
-        // Appending panics only by our own mistake; what was gathered before it is whole.
-        self.gathering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn ready(&self) -> Ready {
-        let gathering = self.lock();
-        match &gathering.open {
-            _ if !gathering.full.is_empty() => Ready::Full,
-            Some(open) => Ready::Open(open.begun),
-            None => Ready::Nothing,
+impl Topics {
+    fn get(&self, name: &str) -> Option<&TopicQueues> {
+        if self.list.len() <= SCANNED_MAX {
+            return self.list.iter().find(|topic| topic.name.as_str() == name);
         }
+        let name = TopicName::new(name).ok()?;
+        self.list.get(*self.by_name.get(&name)?)
     }
 
-    /// Takes the oldest batch, the open one too.
-    pub(crate) fn take(&self) -> Option<Gathered> {
-        let mut gathering = self.lock();
-        gathering
-            .full
-            .pop_front()
-            .or_else(|| gathering.open.take())
-    }
-
-    /// When the oldest batch was begun.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
-        let gathering = self.lock();
-        let oldest = gathering.full.front().or(gathering.open.as_ref());
-        oldest.map(|gathered| gathered.begun)
-    }
-
-    /// Closes the open batch, and answers with the outcomes of all that wait.
-    pub(crate) fn seal(&self) -> Vec<Arc<Outcome>> {
-        let mut gathering = self.lock();
-        if let Some(open) = gathering.open.take() {
-            gathering.full.push_back(open);
+    fn get_or_add(&mut self, name: &TopicName) -> Option<&mut TopicQueues> {
+        let next = self.list.len();
+        let index = *self.by_name.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.list.push(TopicQueues {
+                name: name.clone(),
+                partitions: Vec::new(),
+                sticky: Sticky::default(),
+            });
         }
-        let full = gathering.full.iter();
-        full.map(|gathered| gathered.outcome.clone()).collect()
+        self.list.get_mut(index)
     }
 
-    /// Takes no more records.
-    pub(crate) fn close(&self) {
-        self.lock().closed = true;
+    fn remove(&mut self, name: &TopicName) {
+        self.list.retain(|topic| topic.name != *name);
+        let places = self.list.iter().zip(0..);
+        self.by_name = places.map(|(topic, at)| (topic.name.clone(), at)).collect();
     }
 }
 
@@ -130,7 +83,7 @@ pub(crate) enum Hindrance {
 /// All that has gathered, of all topics.
 #[derive(Debug)]
 pub(crate) struct Accumulator {
-    topics: RwLock<HashMap<Arc<str>, TopicQueues>>,
+    topics: RwLock<Topics>,
     lines: AtomicUsize,
     /// Partitions that began to gather since the sender looked last.
     touched: Mutex<Vec<Arc<PartitionQueue>>>,
@@ -171,12 +124,9 @@ impl Accumulator {
     /// Makes room for a topic's partitions, or for those that were added to it.
     pub(crate) fn learn(&self, topic: &TopicName, count: usize) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let name: Arc<str> = topic.as_str().into();
-        let queues = topics.entry(name).or_insert_with(|| TopicQueues {
-            name: topic.clone(),
-            partitions: Vec::new(),
-            sticky: Sticky::default(),
-        });
+        let Some(queues) = topics.get_or_add(topic) else {
+            return;
+        };
         while queues.partitions.len() < count {
             let partition = i32::try_from(queues.partitions.len()).unwrap_or(i32::MAX);
             queues.partitions.push(Arc::new(PartitionQueue {
@@ -192,16 +142,14 @@ impl Accumulator {
     /// Every topic that is known, and how many partitions it has here.
     pub(crate) fn known(&self) -> Vec<(TopicName, usize)> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let known = topics.values();
-        known
-            .map(|queues| (queues.name.clone(), queues.partitions.len()))
-            .collect()
+        let known = topics.list.iter();
+        known.map(|queues| (queues.name.clone(), queues.partitions.len())).collect()
     }
 
     /// Forgets a topic that is gone: the next record for it asks the brokers again.
     pub(crate) fn forget(&self, topic: &TopicName) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.remove(topic.as_str());
+        topics.remove(topic);
     }
 
     /// Appends a record, unless that needs to wait for something.
@@ -256,8 +204,11 @@ impl Accumulator {
             return Ok(Err(Hindrance::TopicUnknown));
         };
         let mut gathering = queue.lock();
-        if sticky && gathering.open.is_none() && count > 1 {
+        if sticky && count > 1 && !self.has_room(&gathering, bytes) {
             // A new batch begins: the next partition's turn.
+            if let Some(full) = gathering.open.take() {
+                gathering.full.push_back(full);
+            }
             drop(gathering);
             let backlog = |index: usize| {
                 let queue = queues.partitions.get(index);
@@ -273,6 +224,12 @@ impl Accumulator {
         Ok(self.append_to(queue, &mut gathering, record, bytes))
     }
 
+    /// Whether the open batch takes so much more.
+    fn has_room(&self, gathering: &Gathering, bytes: usize) -> bool {
+        let open = gathering.open.as_ref();
+        open.is_some_and(|open| open.builder.bytes() + bytes <= self.batch_bytes)
+    }
+
     fn append_to(
         &self,
         queue: &Arc<PartitionQueue>,
@@ -281,17 +238,32 @@ impl Accumulator {
         bytes: usize,
     ) -> Result<Receipt, Hindrance> {
         let timestamp = record.timestamp.unwrap_or_else(wall_clock);
-        if let Some(open) = &mut gathering.open {
+        if self.has_room(gathering, bytes)
+            && let Some(open) = &mut gathering.open
+        {
             if !self.charge(open, bytes) {
                 return Err(Hindrance::MemoryFull);
             }
             let delta =
-                open.builder
-                    .try_append(timestamp, record.key, record.value, &record.headers);
+                open.builder.try_append(timestamp, record.key, record.value, &record.headers);
             if let Some(delta) = delta {
                 return Ok(open.receipt(delta));
             }
         }
+        self.begin(queue, gathering, record, bytes, timestamp)
+    }
+
+    /// Closes the open batch and begins the next one with this record. Kept apart: it happens once a batch.
+    #[cold]
+    #[inline(never)]
+    fn begin(
+        &self,
+        queue: &Arc<PartitionQueue>,
+        gathering: &mut Gathering,
+        record: &Record<'_>,
+        bytes: usize,
+        timestamp: TimestampMs,
+    ) -> Result<Receipt, Hindrance> {
         // The next batch's memory comes first: without it nothing changes.
         let charged = bytes.max(*CHARGE_BYTES.start());
         if !self.memory.try_take(charged) {
@@ -327,7 +299,8 @@ impl Accumulator {
             return true;
         }
         let step = open.charged.clamp(*CHARGE_BYTES.start(), *CHARGE_BYTES.end());
-        let step = step.max(needed - open.charged);
+        let left = self.batch_bytes.saturating_sub(open.charged);
+        let step = step.min(left).max(needed - open.charged);
         let taken = self.memory.try_take(step);
         if taken {
             open.charged += step;
@@ -357,19 +330,12 @@ impl Accumulator {
     pub(crate) fn close(&self) -> Vec<Arc<PartitionQueue>> {
         self.closed.store(true, Ordering::Release);
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let queues = topics.values().flat_map(|topic| &topic.partitions);
+        let queues = topics.list.iter().flat_map(|topic| &topic.partitions);
         let queues: Vec<_> = queues.cloned().collect();
-        queues.iter().for_each(|queue| queue.close());
-        queues
-    }
-}
-
-impl Gathered {
-    fn receipt(&self, delta: i32) -> Receipt {
-        Receipt {
-            outcome: self.outcome.clone(),
-            delta: delta.unsigned_abs(),
+        for queue in &queues {
+            queue.close();
         }
+        queues
     }
 }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use thalweg_protocol::batch::{BatchHeader, HEADER_BYTES, checksum};
 use thalweg_protocol::{Offset, Sequence, TimestampMs};
 
-use super::accumulator::{Accumulator, Gathered, PartitionQueue};
+use super::accumulator::Accumulator;
+use super::queue::{Gathered, PartitionQueue};
 use super::receipt::{Delivered, Outcome};
 use super::sequence::Identity;
 use crate::clock::Instant;
@@ -35,9 +36,7 @@ impl Batch {
         accumulator: &Accumulator,
     ) -> Self {
         let records = gathered.builder.record_count().unsigned_abs();
-        let bytes = gathered
-            .builder
-            .build(identity.producer, identity.epoch, first);
+        let bytes = gathered.builder.build(identity.producer, identity.epoch, first);
         accumulator.give_back(gathered.builder);
         Self {
             bytes,
@@ -96,10 +95,8 @@ pub(crate) struct StoredAt {
 
 impl StoredAt {
     /// Stored, and that is all that is known.
-    pub(crate) const SOMEWHERE: Self = Self {
-        base_offset: Offset::NONE,
-        log_append_time: TimestampMs::NONE,
-    };
+    pub(crate) const SOMEWHERE: Self =
+        Self { base_offset: Offset::NONE, log_append_time: TimestampMs::NONE };
 }
 
 #[cfg(test)]
@@ -116,10 +113,7 @@ mod tests {
             builder.try_append(TimestampMs::new(5), None, Some(value), &[]).unwrap();
         }
         let before = builder.build(ProducerId::new(7), ProducerEpoch::new(0), Sequence::new(40));
-        let identity = Identity {
-            producer: ProducerId::new(7),
-            epoch: ProducerEpoch::new(1),
-        };
+        let identity = Identity { producer: ProducerId::new(7), epoch: ProducerEpoch::new(1) };
         let after = WireBatch::decode(&renumbered(&before, identity, Sequence::FIRST)).unwrap();
         after.verify_checksum().unwrap();
         assert_eq!(after.header.producer_epoch, ProducerEpoch::new(1));

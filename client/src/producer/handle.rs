@@ -29,7 +29,7 @@ use crate::router::{Router, UNKNOWN_TOPIC_GRACE};
 /// let producer = client.producer().build().await?;
 /// for line in ["one", "two", "three"] {
 ///     // Waits only while the memory is full; the receipt may be dropped.
-///     let _ = producer.send(Record::to("events").value(line)).await?;
+///     drop(producer.send(Record::to("events").value(line)).await?);
 /// }
 /// producer.flush().await?; // now all three are stored, or the error says how many are not
 /// # Ok(())
@@ -177,11 +177,8 @@ impl Shared {
             waited_ms: u64::from(millis(now() - begun)),
             last,
         };
-        let mut found = self
-            .router
-            .topic(&name, deadline, UNKNOWN_TOPIC_GRACE)
-            .await
-            .map_err(no_metadata)?;
+        let mut found =
+            self.router.topic(&name, deadline, UNKNOWN_TOPIC_GRACE).await.map_err(no_metadata)?;
         let is_beyond = |count: usize| {
             let wanted = record.partition.map(|wanted| usize::try_from(wanted.get()));
             wanted.is_some_and(|wanted| wanted.is_ok_and(|wanted| wanted >= count))
@@ -193,9 +190,7 @@ impl Shared {
             found = self.router.image().topics.get(&name).cloned();
         }
         let Some(topic) = found else {
-            return Err(SendError::UnknownTopic {
-                topic: name.to_string(),
-            });
+            return Err(SendError::UnknownTopic { topic: name.to_string() });
         };
         let partitions = topic.partitions.len();
         if let Some(partition) = record.partition

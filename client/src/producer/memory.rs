@@ -41,9 +41,7 @@ impl Memory {
             let after = used.checked_add(bytes)?;
             (used == 0 || after <= self.bytes_max).then_some(after)
         };
-        self.used
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
-            .is_ok()
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 
     pub(crate) fn give(&self, bytes: usize) {

@@ -12,6 +12,7 @@ mod handle;
 mod memory;
 mod options;
 mod partitioner;
+mod queue;
 mod receipt;
 mod sender;
 mod sequence;

@@ -33,8 +33,8 @@ impl Default for ProducerOptions {
             linger: None,
             batch_bytes: 1024 * 1024,
             memory_bytes_max: 64 * 1024 * 1024,
-            delivery_timeout: Duration::from_secs(120),
-            send_timeout: Duration::from_secs(60),
+            delivery_timeout: Duration::from_mins(2),
+            send_timeout: Duration::from_mins(1),
             in_flight_max: IN_FLIGHT_MAX,
         }
     }
@@ -58,24 +58,14 @@ impl ProducerOptions {
             return Err(ConfigError::IdempotenceNeedsAcksAll { acks });
         }
         let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
-        in_range(
-            "batch_bytes",
-            bytes(self.batch_bytes),
-            1024,
-            64 * 1024 * 1024,
-        )?;
+        in_range("batch_bytes", bytes(self.batch_bytes), 1024, 64 * 1024 * 1024)?;
         in_range(
             "memory_bytes_max",
             bytes(self.memory_bytes_max),
             bytes(self.batch_bytes),
             u64::MAX,
         )?;
-        in_range(
-            "in_flight_max",
-            bytes(self.in_flight_max),
-            1,
-            bytes(IN_FLIGHT_MAX),
-        )?;
+        in_range("in_flight_max", bytes(self.in_flight_max), 1, bytes(IN_FLIGHT_MAX))?;
         duration("linger", self.linger.unwrap_or_default(), 0)?;
         duration("send_timeout", self.send_timeout, 1)?;
         duration("delivery_timeout", self.delivery_timeout, 1)
@@ -101,10 +91,7 @@ pub struct ProducerBuilder {
 
 impl ProducerBuilder {
     pub(crate) fn new(client: Client) -> Self {
-        Self {
-            client,
-            options: ProducerOptions::default(),
-        }
+        Self { client, options: ProducerOptions::default() }
     }
 
     /// When a batch counts as delivered; default [`Acks::All`]. Weaker ones switch idempotence off: a
@@ -198,10 +185,7 @@ mod tests {
 
     #[test]
     fn a_batch_must_fit_in_the_memory() {
-        let options = ProducerOptions {
-            memory_bytes_max: 4096,
-            ..ProducerOptions::default()
-        };
+        let options = ProducerOptions { memory_bytes_max: 4096, ..ProducerOptions::default() };
         assert!(matches!(
             options.check(),
             Err(ConfigError::OutOfRange { option: "memory_bytes_max", found: 4096, .. })

@@ -30,10 +30,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            result: OnceLock::new(),
-            waiting: Mutex::new(Vec::new()),
-        })
+        Arc::new(Self { result: OnceLock::new(), waiting: Mutex::new(Vec::new()) })
     }
 
     /// Tells all receipts; only the first call counts.
@@ -105,9 +102,7 @@ impl Future for Receipt {
     type Output = Result<Delivered, SendError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.outcome
-            .poll(context)
-            .map(|result| self.of_record(result))
+        self.outcome.poll(context).map(|result| self.of_record(result))
     }
 }
 
@@ -135,9 +130,8 @@ mod tests {
     #[tokio::test]
     async fn the_records_of_a_batch_get_consecutive_offsets() {
         let outcome = Outcome::new();
-        let receipts: Vec<_> = (0..3)
-            .map(|delta| Receipt { outcome: outcome.clone(), delta })
-            .collect();
+        let receipts: Vec<_> =
+            (0..3).map(|delta| Receipt { outcome: outcome.clone(), delta }).collect();
         assert!(receipts[0].try_get().is_none());
         outcome.resolve(Ok(delivered(40)));
         outcome.resolve(Err(SendError::Closed));

@@ -18,15 +18,16 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use thalweg_protocol::native::{InitProducerResponse, ProduceResponse};
 use thalweg_protocol::TopicId;
+use thalweg_protocol::native::{InitProducerResponse, ProduceResponse};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::accumulator::{Accumulator, PartitionQueue};
+use super::accumulator::Accumulator;
 use super::batch::Batch;
 use super::options::ProducerOptions;
+use super::queue::PartitionQueue;
 use super::receipt::Outcome;
 use super::sequence::{Identity, Lineup, Ticket};
 use crate::clock::{Instant, now};
@@ -42,14 +43,8 @@ pub(super) enum Command {
 
 /// What came back from something that took time.
 enum Event {
-    Answered {
-        request: Sent,
-        answer: Result<Option<ProduceResponse>, CallError>,
-    },
-    Connected {
-        address: Arc<str>,
-        failure: Option<CallError>,
-    },
+    Answered { request: Sent, answer: Result<Option<ProduceResponse>, CallError> },
+    Connected { address: Arc<str>, failure: Option<CallError> },
     Refreshed(Result<(), CallError>),
     Identified(Result<InitProducerResponse, AdminError>),
 }
@@ -136,7 +131,7 @@ struct Refresh {
 }
 
 /// The longest sleep, when nothing is to be done.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 impl Sender {
     pub(super) fn new(
@@ -148,12 +143,8 @@ impl Sender {
         stop: CancellationToken,
     ) -> Self {
         let begun = now();
-        let refresh = Refresh {
-            wanted: false,
-            running: false,
-            backoff: router.backoff(),
-            not_before: begun,
-        };
+        let refresh =
+            Refresh { wanted: false, running: false, backoff: router.backoff(), not_before: begun };
         Self {
             identity: identity::IdentityState::new(options.is_idempotent()),
             router,
@@ -276,9 +267,7 @@ impl Sender {
         self.refresh.running = true;
         self.refresh.wanted = false;
         let (router, seen) = (self.router.clone(), image.version);
-        self.events.push(Box::pin(async move {
-            Event::Refreshed(router.refresh(seen).await)
-        }));
+        self.events.push(Box::pin(async move { Event::Refreshed(router.refresh(seen).await) }));
     }
 
     fn refreshed(&mut self, outcome: Result<(), CallError>) {

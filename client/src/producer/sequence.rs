@@ -36,10 +36,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Of a producer that is not idempotent.
-    pub(crate) const NONE: Self = Self {
-        producer: ProducerId::NONE,
-        epoch: ProducerEpoch::NONE,
-    };
+    pub(crate) const NONE: Self = Self { producer: ProducerId::NONE, epoch: ProducerEpoch::NONE };
 }
 
 /// What the answer about one batch means.
@@ -48,17 +45,13 @@ pub(crate) enum Verdict {
     /// The broker has it.
     Stored,
     /// It can be sent again; `uncertain` when the broker may have it nevertheless.
-    Again {
-        uncertain: bool,
-    },
+    Again { uncertain: bool },
     /// It does not follow what the broker has of this producer.
     OutOfSequence,
     /// The broker has nothing of this producer.
     Unknown,
     /// Refused for good; `fenced` when a new epoch is needed before anything else can be stored.
-    Refused {
-        fenced: bool,
-    },
+    Refused { fenced: bool },
 }
 
 /// What becomes of a batch.
@@ -67,17 +60,11 @@ pub(crate) enum Effect<T> {
     /// It is stored.
     Stored(T),
     /// It is given up, because of the verdict that was just told.
-    Failed {
-        batch: T,
-        maybe_stored: bool,
-    },
+    Failed { batch: T, maybe_stored: bool },
     /// It is given up, because one before it was and nobody knows what is stored.
     Lost(T),
     /// Its sequence does not fit what the broker has.
-    Broken {
-        batch: T,
-        maybe_stored: bool,
-    },
+    Broken { batch: T, maybe_stored: bool },
     /// It is certainly not stored and goes back to the front of the queue; such effects come in order.
     Requeue(T),
 }
@@ -152,10 +139,7 @@ impl<T> Lineup<T> {
         self.identity.is_some()
             && !self.recovering
             && self.is_within_memory()
-            && self
-                .line
-                .iter()
-                .all(|place| place.state == State::InFlight && place.batch.is_some())
+            && self.line.iter().all(|place| place.state == State::InFlight && place.batch.is_some())
     }
 
     /// Whether the broker will still remember the first in line after one more batch. Answers come in any
@@ -224,7 +208,12 @@ impl<T> Lineup<T> {
     }
 
     /// Hears the answer about a batch in flight.
-    pub(crate) fn answered(&mut self, ticket: Ticket, verdict: Verdict, effects: &mut Vec<Effect<T>>) {
+    pub(crate) fn answered(
+        &mut self,
+        ticket: Ticket,
+        verdict: Verdict,
+        effects: &mut Vec<Effect<T>>,
+    ) {
         let found = self.line.iter().position(|place| place.ticket == ticket);
         let Some(index) = found else {
             return;
@@ -292,10 +281,7 @@ impl<T> Lineup<T> {
         place.fenced = true;
         if let Some(batch) = place.batch.take() {
             let maybe_stored = place.uncertain;
-            effects.push(Effect::Broken {
-                batch,
-                maybe_stored,
-            });
+            effects.push(Effect::Broken { batch, maybe_stored });
         }
     }
 
@@ -307,10 +293,7 @@ impl<T> Lineup<T> {
         place.fenced |= fenced;
         let maybe_stored = place.uncertain;
         if let Some(batch) = place.batch.take() {
-            effects.push(Effect::Failed {
-                batch,
-                maybe_stored,
-            });
+            effects.push(Effect::Failed { batch, maybe_stored });
         }
         if !self.idempotent {
             // Nothing behind it depends on its number.
@@ -373,3 +356,5 @@ impl<T> Lineup<T> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -61,10 +61,7 @@ impl Faults {
 
     /// What happens to the next partitions of produce requests, one after another.
     pub fn script(script: impl IntoIterator<Item = Option<Fault>>) -> Self {
-        Self {
-            script: script.into_iter().collect(),
-            ..Self::none()
-        }
+        Self { script: script.into_iter().collect(), ..Self::none() }
     }
 
     pub fn next(&mut self) -> Option<Fault> {

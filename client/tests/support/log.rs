@@ -23,6 +23,10 @@ pub struct PartitionLog {
     /// Duplicates that were answered with their original offset.
     pub duplicates: usize,
     pub out_of_order: usize,
+    /// A damaged range, and where good bytes go on.
+    pub damaged: Option<(i64, i64)>,
+    /// Told to readers: the log was cut, both agree up to this epoch and offset.
+    pub diverging: Option<(i32, i64)>,
 }
 
 impl PartitionLog {
@@ -36,6 +40,8 @@ impl PartitionLog {
             producers: BTreeMap::new(),
             duplicates: 0,
             out_of_order: 0,
+            damaged: None,
+            diverging: None,
         }
     }
 
@@ -99,6 +105,14 @@ impl PartitionLog {
         }
         self.out_of_order += 1;
         Err(ErrorCode::OutOfOrderSequence)
+    }
+
+    /// Flips a bit in the records of batch `index`.
+    pub fn flip(&mut self, index: usize) {
+        let mut bytes = BytesMut::from(&self.batches[index][..]);
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        self.batches[index] = bytes.freeze();
     }
 
     pub fn forget_producers(&mut self) {

@@ -44,7 +44,8 @@ pub struct State {
     pub frame_bytes_max: u32,
     /// Answers to produce requests wait for this.
     pub produce_gate: Option<Arc<tokio::sync::Semaphore>>,
-    pub epoch_answers: bool,
+    /// Answers to fetches wait for this, with what they read before.
+    pub fetch_gate: Option<Arc<tokio::sync::Semaphore>>,
 }
 
 pub struct Topic {
@@ -80,12 +81,9 @@ impl Cluster {
             requests_in_flight_max: 64,
             frame_bytes_max: 64 * 1024 * 1024,
             produce_gate: None,
-            epoch_answers: true,
+            fetch_gate: None,
         };
-        let mut cluster = Self {
-            state: Arc::new(Mutex::new(state)),
-            brokers: Vec::new(),
-        };
+        let mut cluster = Self { state: Arc::new(Mutex::new(state)), brokers: Vec::new() };
         for id in 0..brokers {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -122,10 +120,7 @@ impl Cluster {
         let mut state = self.state();
         let brokers = state.brokers.len().max(1);
         let partitions = (0..partitions).map(|index| PartitionLog::new(index % brokers));
-        let topic = Topic {
-            id: TopicId::random(),
-            partitions: partitions.collect(),
-        };
+        let topic = Topic { id: TopicId::random(), partitions: partitions.collect() };
         state.topics.insert(name.to_owned(), topic);
     }
 

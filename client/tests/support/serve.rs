@@ -111,25 +111,25 @@ impl Server {
         let (header, body) = decode_request_header(frame).unwrap();
         let api = Api::from_number(header.api).expect("a known request");
         match api {
-            Api::Handshake => self.reply(&header, answers, &self.handshake(body)),
-            Api::Metadata => self.reply(&header, answers, &self.metadata(body)),
-            Api::InitProducer => self.reply(&header, answers, &self.init_producer(body)),
+            Api::Handshake => Self::reply(&header, answers, &self.handshake(body)),
+            Api::Metadata => Self::reply(&header, answers, &self.metadata(body)),
+            Api::InitProducer => Self::reply(&header, answers, &self.init_producer(body)),
             Api::Produce => return self.produce(&header, body, answers),
             Api::Fetch => self.fetch(&header, body, answers, cut),
-            Api::ListOffsets => self.reply(&header, answers, &self.list_offsets(body)),
-            Api::CreateTopics => self.reply(&header, answers, &self.create_topics(body)),
-            Api::DeleteTopics => self.reply(&header, answers, &self.delete_topics(body)),
-            Api::AlterTopics => self.reply(&header, answers, &self.alter_topics(body)),
-            Api::DescribeTopics => self.reply(&header, answers, &self.describe_topics(body)),
-            Api::DescribeCluster => self.reply(&header, answers, &self.describe_cluster()),
-            Api::DeleteRecords => self.reply(&header, answers, &self.delete_records(body)),
-            Api::LeaderEpoch => self.reply(&header, answers, &self.leader_epoch(body)),
+            Api::ListOffsets => Self::reply(&header, answers, &self.list_offsets(body)),
+            Api::CreateTopics => Self::reply(&header, answers, &self.create_topics(body)),
+            Api::DeleteTopics => Self::reply(&header, answers, &self.delete_topics(body)),
+            Api::AlterTopics => Self::reply(&header, answers, &self.alter_topics(body)),
+            Api::DescribeTopics => Self::reply(&header, answers, &self.describe_topics(body)),
+            Api::DescribeCluster => Self::reply(&header, answers, &self.describe_cluster()),
+            Api::DeleteRecords => Self::reply(&header, answers, &self.delete_records(body)),
+            Api::LeaderEpoch => Self::reply(&header, answers, &Self::leader_epoch(body)),
             Api::Authenticate => panic!("nobody asked for authentication"),
         }
         Some(())
     }
 
-    fn reply<T: Wire>(&self, header: &RequestHeader, answers: &Answers, body: &T) {
+    fn reply<T: Wire>(header: &RequestHeader, answers: &Answers, body: &T) {
         let ok = ResponseHeader::ok(header.correlation);
         let _ = answers.send(response_frame(&ok, Some(body)));
     }
@@ -156,9 +156,7 @@ impl Server {
         let request: MetadataRequest = decode_body(body).unwrap();
         let mut state = self.state.lock().unwrap();
         state.metadata_requests += 1;
-        let names = request
-            .names
-            .unwrap_or_else(|| state.topics.keys().cloned().collect());
+        let names = request.names.unwrap_or_else(|| state.topics.keys().cloned().collect());
         let brokers = state.brokers.iter().zip(0..).map(|(address, id)| BrokerEndpoint {
             id: BrokerId::new(id),
             epoch: BrokerEpoch::new(1),
@@ -170,10 +168,7 @@ impl Server {
             cluster: ClusterId::NONE,
             controller: BrokerId::new(0),
             brokers: brokers.collect(),
-            topics: names
-                .into_iter()
-                .map(|name| topic_metadata(&state.topics, name))
-                .collect(),
+            topics: names.into_iter().map(|name| topic_metadata(&state.topics, name)).collect(),
         }
     }
 
@@ -223,7 +218,13 @@ impl Server {
             let mut partitions = Vec::new();
             for one in &topic.partitions {
                 let fault = faults.remove(0);
-                partitions.push(self.append(&mut state, topic.topic, one.partition, &one.records, fault));
+                partitions.push(self.append(
+                    &mut state,
+                    topic.topic,
+                    one.partition,
+                    &one.records,
+                    fault,
+                ));
             }
             let topic = topic.topic;
             topics.push(ProducedTopic { topic, partitions });
@@ -238,7 +239,10 @@ impl Server {
             let error = ApiError::new(ErrorCode::Overloaded, "planned");
             error_frame(&ResponseHeader::failed(header.correlation, error))
         } else {
-            response_frame(&ResponseHeader::ok(header.correlation), Some(&ProduceResponse { topics }))
+            response_frame(
+                &ResponseHeader::ok(header.correlation),
+                Some(&ProduceResponse { topics }),
+            )
         };
         let gate = state.produce_gate.clone();
         if late_ms == 0 && gate.is_none() {
@@ -276,9 +280,8 @@ impl Server {
         let Some(found) = state.topics.values_mut().find(|found| found.id == topic) else {
             return failed(ErrorCode::UnknownTopic, None);
         };
-        let Some(log) = usize::try_from(partition.get())
-            .ok()
-            .and_then(|index| found.partitions.get_mut(index))
+        let Some(log) =
+            usize::try_from(partition.get()).ok().and_then(|index| found.partitions.get_mut(index))
         else {
             return failed(ErrorCode::UnknownPartition, None);
         };
@@ -303,7 +306,9 @@ impl Server {
         }
         match log.append(records) {
             Err(code) => failed(code, None),
-            Ok(_) if fault == Some(Fault::UnknownAppended) => failed(ErrorCode::OutcomeUnknown, None),
+            Ok(_) if fault == Some(Fault::UnknownAppended) => {
+                failed(ErrorCode::OutcomeUnknown, None)
+            }
             Ok(_) if fault == Some(Fault::NotEnoughAfter) => {
                 failed(ErrorCode::NotEnoughReplicasAfterAppend, None)
             }
@@ -318,7 +323,13 @@ impl Server {
         }
     }
 
-    fn fetch(&self, header: &RequestHeader, body: Reader, answers: &Answers, cut: &CancellationToken) {
+    fn fetch(
+        &self,
+        header: &RequestHeader,
+        body: Reader,
+        answers: &Answers,
+        cut: &CancellationToken,
+    ) {
         let request: FetchRequest = decode_body(body).unwrap();
         self.state.lock().unwrap().fetch_bytes_max.push(request.bytes_max);
         let (server, answers, header) = (self.clone(), answers.clone(), header.clone());
@@ -329,7 +340,11 @@ impl Server {
             loop {
                 let (response, is_ready) = server.read(&request);
                 if is_ready || tokio::time::Instant::now() >= deadline {
-                    return server.reply(&header, &answers, &response);
+                    let gate = server.state.lock().unwrap().fetch_gate.clone();
+                    if let Some(gate) = gate {
+                        gate.acquire().await.unwrap().forget();
+                    }
+                    return Self::reply(&header, &answers, &response);
                 }
                 tokio::select! {
                     () = cut.cancelled() => return,
@@ -364,10 +379,7 @@ impl Server {
                 is_ready |= answer.error.is_some() || !answer.records.is_empty();
                 partitions.push(answer);
             }
-            topics.push(FetchedTopic {
-                topic: topic.topic,
-                partitions,
-            });
+            topics.push(FetchedTopic { topic: topic.topic, partitions });
         }
         (FetchResponse { topics }, is_ready)
     }
@@ -385,7 +397,8 @@ impl Server {
                     let index = usize::try_from(one.partition.get()).unwrap();
                     let log = found.and_then(|found| found.partitions.get(index));
                     let led = log.filter(|log| i32::try_from(log.leader).unwrap() == self.id);
-                    let error = led.is_none().then(|| ApiError::new(ErrorCode::NotLeader, "elsewhere"));
+                    let error =
+                        led.is_none().then(|| ApiError::new(ErrorCode::NotLeader, "elsewhere"));
                     let offset = led.map_or(-1, |log| match one.query {
                         OffsetQuery::Earliest => log.log_start,
                         OffsetQuery::Latest | OffsetQuery::MaxTimestamp => log.log_end,
@@ -401,9 +414,7 @@ impl Server {
                 })
                 .collect(),
         });
-        ListOffsetsResponse {
-            topics: topics.collect(),
-        }
+        ListOffsetsResponse { topics: topics.collect() }
     }
 
     fn create_topics(&self, body: Reader) -> CreateTopicsResponse {
@@ -427,9 +438,7 @@ impl Server {
                 replication_factor: 1,
             }
         });
-        CreateTopicsResponse {
-            topics: topics.collect(),
-        }
+        CreateTopicsResponse { topics: topics.collect() }
     }
 
     fn delete_topics(&self, body: Reader) -> DeleteTopicsResponse {
@@ -443,9 +452,7 @@ impl Server {
                 .then(|| ApiError::new(ErrorCode::UnknownTopic, "no such topic")),
             name,
         });
-        DeleteTopicsResponse {
-            topics: topics.collect(),
-        }
+        DeleteTopicsResponse { topics: topics.collect() }
     }
 
     fn alter_topics(&self, body: Reader) -> AlterTopicsResponse {
@@ -454,29 +461,23 @@ impl Server {
         let brokers = state.brokers.len();
         let topics = request.topics.into_iter().map(|topic| {
             let found = state.topics.get_mut(&topic.name);
-            let error = found.is_none().then(|| ApiError::new(ErrorCode::UnknownTopic, "no such topic"));
+            let error =
+                found.is_none().then(|| ApiError::new(ErrorCode::UnknownTopic, "no such topic"));
             if let (Some(found), Some(count)) = (found, topic.partitions) {
                 while found.partitions.len() < usize::try_from(count).unwrap() {
                     let leader = found.partitions.len() % brokers;
                     found.partitions.push(super::PartitionLog::new(leader));
                 }
             }
-            TopicResult {
-                name: topic.name,
-                error,
-            }
+            TopicResult { name: topic.name, error }
         });
-        AlterTopicsResponse {
-            topics: topics.collect(),
-        }
+        AlterTopicsResponse { topics: topics.collect() }
     }
 
     fn describe_topics(&self, body: Reader) -> DescribeTopicsResponse {
         let request: DescribeTopicsRequest = decode_body(body).unwrap();
         let state = self.state.lock().unwrap();
-        let names = request
-            .names
-            .unwrap_or_else(|| state.topics.keys().cloned().collect());
+        let names = request.names.unwrap_or_else(|| state.topics.keys().cloned().collect());
         let topics = names.into_iter().map(|name| {
             let found = state.topics.get(&name);
             let logs = found.map(|found| found.partitions.iter().zip(0..));
@@ -506,9 +507,7 @@ impl Server {
                 configs: Vec::new(),
             }
         });
-        DescribeTopicsResponse {
-            topics: topics.collect(),
-        }
+        DescribeTopicsResponse { topics: topics.collect() }
     }
 
     fn describe_cluster(&self) -> DescribeClusterResponse {
@@ -531,7 +530,8 @@ impl Server {
             let found = found.unwrap();
             let partitions = topic.partitions.iter().map(|one| {
                 let log = &mut found.partitions[usize::try_from(one.partition.get()).unwrap()];
-                log.log_start = if one.before == Offset::NONE { log.log_end } else { one.before.get() };
+                log.log_start =
+                    if one.before == Offset::NONE { log.log_end } else { one.before.get() };
                 DeletedRecordsPartition {
                     partition: one.partition,
                     error: None,
@@ -539,17 +539,12 @@ impl Server {
                 }
             });
             let partitions = partitions.collect();
-            DeletedRecordsTopic {
-                topic: topic.topic,
-                partitions,
-            }
+            DeletedRecordsTopic { topic: topic.topic, partitions }
         });
-        DeleteRecordsResponse {
-            topics: topics.collect(),
-        }
+        DeleteRecordsResponse { topics: topics.collect() }
     }
 
-    fn leader_epoch(&self, body: Reader) -> LeaderEpochResponse {
+    fn leader_epoch(body: Reader) -> LeaderEpochResponse {
         let request: LeaderEpochRequest = decode_body(body).unwrap();
         let topics = request.topics.iter().map(|topic| TopicEpochEnds {
             topic: topic.topic,
@@ -559,16 +554,11 @@ impl Server {
                 .map(|one| PartitionEpochEnd {
                     partition: one.partition,
                     error: None,
-                    found: Some(EpochEnd {
-                        epoch: one.wanted,
-                        end: Offset::new(7),
-                    }),
+                    found: Some(EpochEnd { epoch: one.wanted, end: Offset::new(7) }),
                 })
                 .collect(),
         });
-        LeaderEpochResponse {
-            topics: topics.collect(),
-        }
+        LeaderEpochResponse { topics: topics.collect() }
     }
 }
 
@@ -626,6 +616,17 @@ fn read_log(
 ) -> FetchedPartition {
     if offset < log.log_start || offset > log.log_end {
         return fetch_failed(partition, ErrorCode::OffsetOutOfRange, Some((log, Offset::NONE)));
+    }
+    if let Some((from, good)) = log.damaged.filter(|(from, good)| (*from..*good).contains(&offset))
+    {
+        assert!(from < good, "a range");
+        return fetch_failed(partition, ErrorCode::Corrupt, Some((log, Offset::new(good))));
+    }
+    if let Some((epoch, end)) = log.diverging.filter(|(_, end)| offset > *end) {
+        let mut failed =
+            fetch_failed(partition, ErrorCode::LogTruncated, Some((log, Offset::NONE)));
+        failed.diverging = Some(EpochEnd { epoch: LeaderEpoch::new(epoch), end: Offset::new(end) });
+        return failed;
     }
     FetchedPartition {
         partition,

@@ -104,7 +104,7 @@ impl Fetcher {
         track.high_watermark = Some(one.high_watermark).filter(|end| *end != Offset::NONE);
         let from = track.fetch_from;
         self.refresh_backoff.reset();
-        if let Err(error) = board.fetched(index, one.records) {
+        if let Err(error) = board.fetched(index, &one.records) {
             let message = error.to_string();
             return self.corrupt(&mut board, index, from, Offset::NONE, message);
         }
@@ -143,7 +143,8 @@ impl Fetcher {
             code => {
                 let hint = one.leader;
                 let metadata = self.router.metadata();
-                let hinted = hint.is_some_and(|hint| metadata.hint(&track.topic, track.partition, hint));
+                let hinted =
+                    hint.is_some_and(|hint| metadata.hint(&track.topic, track.partition, hint));
                 if hinted {
                     return Next::Nothing;
                 }
@@ -153,11 +154,7 @@ impl Fetcher {
                     api: "Fetch",
                     error: error.clone(),
                 };
-                if code.retry() == Retry::AfterRefresh {
-                    Next::Refresh
-                } else {
-                    Next::Nothing
-                }
+                if code.retry() == Retry::AfterRefresh { Next::Refresh } else { Next::Nothing }
             }
         }
     }

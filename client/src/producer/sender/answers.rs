@@ -67,10 +67,8 @@ impl Sender {
 
     fn partition_answered(&mut self, line: usize, ticket: Ticket, one: ProducedPartition) {
         let Some(error) = one.error else {
-            let stored = StoredAt {
-                base_offset: one.base_offset,
-                log_append_time: one.log_append_time,
-            };
+            let stored =
+                StoredAt { base_offset: one.base_offset, log_append_time: one.log_append_time };
             self.judge(line, ticket, Verdict::Stored, &Said::Stored(stored));
             return;
         };
@@ -261,11 +259,7 @@ impl Sender {
 
     fn outcome_unknown(&self, index: usize, reason: String) -> SendError {
         let (topic, partition) = self.place(index);
-        SendError::OutcomeUnknown {
-            topic,
-            partition,
-            reason,
-        }
+        SendError::OutcomeUnknown { topic, partition, reason }
     }
 }
 
@@ -294,4 +288,3 @@ fn verdict(code: ErrorCode) -> Verdict {
         },
     }
 }
-

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use thalweg_protocol::native::{Acks, ProducePartition, ProduceRequest, ProduceTopic};
 use thalweg_protocol::{LeaderEpoch, TopicId};
 
-use super::super::accumulator::Ready;
 use super::super::batch::Batch;
+use super::super::queue::Ready;
 use super::super::sequence::Ticket;
 use super::{Broker, Event, Line, Sender, Sent};
 use crate::clock::{Instant, now};
@@ -81,16 +81,13 @@ impl Sender {
 
     fn dispatch_to(&mut self, address: &Arc<str>, lines: &[Due], now: Instant) {
         let backoff = self.router.backoff();
-        let broker = self
-            .brokers
-            .entry(address.clone())
-            .or_insert_with(|| Broker {
-                requests_in_flight: 0,
-                bytes_in_flight: 0,
-                connecting: false,
-                backoff,
-                retry_at: None,
-            });
+        let broker = self.brokers.entry(address.clone()).or_insert_with(|| Broker {
+            requests_in_flight: 0,
+            bytes_in_flight: 0,
+            connecting: false,
+            backoff,
+            retry_at: None,
+        });
         if let Some(retry_at) = broker.retry_at.filter(|at| *at > now) {
             self.wake_at = self.wake_at.min(retry_at);
             return;
@@ -142,9 +139,8 @@ impl Sender {
         now: Instant,
     ) -> Vec<Chosen> {
         let mut round = Vec::new();
-        let bytes_max = usize::try_from(connection.hello().bytes_in_flight_max)
-            .unwrap_or(usize::MAX)
-            .max(1);
+        let bytes_max =
+            usize::try_from(connection.hello().bytes_in_flight_max).unwrap_or(usize::MAX).max(1);
         let requests_max = usize::try_from(connection.hello().requests_in_flight_max / 2)
             .unwrap_or(usize::MAX)
             .clamp(1, REQUESTS_MAX);
@@ -253,10 +249,7 @@ impl Sender {
                         pending.written().await.map(|()| None)
                     };
                     drop(connection);
-                    Event::Answered {
-                        request: sent,
-                        answer,
-                    }
+                    Event::Answered { request: sent, answer }
                 }));
             }
             Err(error) => self.answered(&sent, Err(error)),
@@ -276,16 +269,10 @@ impl Sender {
             };
             match topics.last_mut() {
                 Some(last) if last.topic == chosen.topic => last.partitions.push(partition),
-                _ => topics.push(ProduceTopic {
-                    topic: chosen.topic,
-                    partitions: vec![partition],
-                }),
+                _ => topics.push(ProduceTopic { topic: chosen.topic, partitions: vec![partition] }),
             }
         }
-        ProduceRequest {
-            acks: self.options.acks,
-            topics,
-        }
+        ProduceRequest { acks: self.options.acks, topics }
     }
 
     /// Leaves a broker alone for a moment, and asks who leads now.
@@ -312,11 +299,7 @@ impl Line {
         let topic = image.topics.get(&self.queue.topic)?;
         let leadership = topic.leadership(self.queue.partition)?;
         let address = image.address(leadership.leader)?.clone();
-        let due = Due {
-            line: self.queue.line,
-            topic: topic.id,
-            epoch: leadership.epoch,
-        };
+        let due = Due { line: self.queue.line, topic: topic.id, epoch: leadership.epoch };
         Some((address, due))
     }
 
@@ -335,8 +318,7 @@ impl Line {
         } else {
             let gathered = self.queue.take()?;
             let records = gathered.builder.record_count();
-            let make =
-                |identity, first| Batch::finish(gathered, identity, first, accumulator);
+            let make = |identity, first| Batch::finish(gathered, identity, first, accumulator);
             self.lineup.admit(records, make)
         };
         let batch = self.lineup.get_mut(ticket)?;

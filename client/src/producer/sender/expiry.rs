@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use thalweg_protocol::PartitionIndex;
 
-use super::super::accumulator::Gathered;
 use super::super::batch::Batch;
+use super::super::queue::Gathered;
 use super::{IDLE, Sender};
 use crate::clock::{Instant, millis, now};
 use crate::error::SendError;
@@ -43,7 +43,8 @@ impl Sender {
         let mut late = Vec::new();
         let mut effects = Vec::new();
         if let Some(line) = self.lines.get_mut(&index) {
-            let tell = |batch: &Batch| late.push((batch.outcome.clone(), batch.records, batch.attempts));
+            let tell =
+                |batch: &Batch| late.push((batch.outcome.clone(), batch.records, batch.attempts));
             line.lineup.expire(expired, tell, &mut effects);
         }
         for (outcome, records, attempts) in late {
@@ -95,9 +96,7 @@ impl Sender {
         };
         line.queue.close();
         let topic = line.queue.topic.clone();
-        let error = SendError::UnknownTopic {
-            topic: topic.to_string(),
-        };
+        let error = SendError::UnknownTopic { topic: topic.to_string() };
         self.accumulator.forget(&topic);
         while let Some(gathered) = self.pop_gathered(index, |_| true) {
             self.fail_gathered(index, &gathered, error.clone());

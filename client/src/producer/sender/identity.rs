@@ -21,13 +21,7 @@ pub(super) struct IdentityState {
 
 impl IdentityState {
     pub(super) const fn new(idempotent: bool) -> Self {
-        Self {
-            idempotent,
-            current: None,
-            newest: None,
-            wanted: false,
-            running: false,
-        }
+        Self { idempotent, current: None, newest: None, wanted: false, running: false }
     }
 
     /// Gives a line an identity that it did not have before, if there is one.
@@ -78,10 +72,7 @@ impl Sender {
         self.identity.running = false;
         match outcome {
             Ok(answer) => {
-                let identity = Identity {
-                    producer: answer.producer,
-                    epoch: answer.epoch,
-                };
+                let identity = Identity { producer: answer.producer, epoch: answer.epoch };
                 tracing::debug!(producer = %identity.producer, epoch = %identity.epoch, "identified");
                 self.identity.newest = Some(identity);
                 self.identity.current = Some(identity);
@@ -112,10 +103,8 @@ impl Sender {
         };
         let waiting: Vec<_> = self.active.iter().copied().filter(waiting).collect();
         for index in waiting {
-            while let Some(batch) = self
-                .lines
-                .get_mut(&index)
-                .and_then(|line| line.requeued.pop_front())
+            while let Some(batch) =
+                self.lines.get_mut(&index).and_then(|line| line.requeued.pop_front())
             {
                 self.fail(index, &batch, error.clone());
             }
