@@ -15,8 +15,8 @@ use thalweg_storage::{
 };
 
 use super::directory::Directory;
-use super::flusher::CLEAN;
 use super::error::PartitionError;
+use super::flusher::CLEAN;
 use super::high_watermark::{Durability, Ends};
 use super::leader::Leadership;
 use super::replica::{Effect, Input, Replica};

@@ -84,10 +84,9 @@ impl Assignment {
         loop {
             let patience = if self.pending.is_empty() { QUIET } else { RETRY };
             match next_image(&mut newest, patience, runtime, stop) {
-                Next::Image => {}
-                Next::Time if self.pending.is_empty() => continue,
-                Next::Time => {}
                 Next::Stop => return,
+                Next::Time if self.pending.is_empty() => continue,
+                Next::Image | Next::Time => {}
             }
             let image = Arc::clone(&newest.borrow_and_update());
             self.carry_out(&image, runtime);
@@ -332,7 +331,9 @@ impl Assignment {
             };
             let image = self.options.metadata.image();
             let is_ours = |at: &TopicPartition| {
-                image.partition(*at).is_some_and(|entry| entry.replica(self.options.broker).is_some())
+                image
+                    .partition(*at)
+                    .is_some_and(|entry| entry.replica(self.options.broker).is_some())
             };
             for at in found.partitions.keys().filter(|at| !is_ours(at)) {
                 tracing::info!(partition = %at, "its topic was deleted; removing the folder");

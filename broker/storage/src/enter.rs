@@ -74,7 +74,7 @@ fn entry_point(
     let Some(last) = segment.last_entry_where(|entry| entry.relative < below) else {
         return Ok(None);
     };
-    let Some((last, _)) = segment.believe(file, &last, bytes)? else { return Ok(None) };
+    let Some((last, _)) = segment.believe(file, last, bytes)? else { return Ok(None) };
     let earlier = before_last_time(segment, file, bytes, below)?;
     let near = earlier.filter(|it| it.position + TIMES_BEHIND_MAX >= last.position);
     if near.is_none() {
@@ -95,7 +95,7 @@ fn before_last_time(
     };
     let entry = segment.last_entry_where(|entry| entry.relative <= newest.relative);
     let Some(entry) = entry else { return Ok(None) };
-    let Some((first, mut walk)) = segment.believe(file, &entry, bytes)? else { return Ok(None) };
+    let Some((first, mut walk)) = segment.believe(file, entry, bytes)? else { return Ok(None) };
     let mut batch = first;
     while batch.header.last_offset() < segment.absolute(newest.relative) {
         match walk.step()? {

@@ -17,6 +17,7 @@ use crate::walk::{Damage, Found, Step, Walk, damage_at, next_intact, total_bytes
 
 /// What lies at an offset.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one lookup")]
 pub(crate) enum Lookup<'a> {
     /// The first batch that ends at or above the offset; the walk stands behind it.
     Batch(Found, Walk<'a>),
@@ -80,7 +81,7 @@ impl Segment {
             }
             return Ok(from_start());
         };
-        if let Some((found, mut walk)) = self.believe(file, &entry, end)? {
+        if let Some((found, mut walk)) = self.believe(file, entry, end)? {
             walk.back_to(&found);
             return Ok(walk);
         }
@@ -92,14 +93,14 @@ impl Segment {
     pub(crate) fn believe<'a>(
         &self,
         file: &'a dyn File,
-        entry: &OffsetEntry,
+        entry: OffsetEntry,
         end: u64,
     ) -> io::Result<Option<(Found, Walk<'a>)>> {
         let position = u64::from(entry.position);
         if position >= end {
             return Ok(None);
         }
-        let mut walk = Walk::new(file, position, end, self.base_offset()).from_any();
+        let mut walk = Walk::new(file, position, end, self.base_offset()).at_any();
         Ok(match walk.step()? {
             Step::Batch(found) if found.header.last_offset() == self.absolute(entry.relative) => {
                 Some((found, walk))

@@ -13,7 +13,7 @@
 //! by a cut; readers see each value only after what it stands for.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -115,11 +115,11 @@ impl Log {
     /// everything synced. Afterwards the caller writes the recovery point, then the clean mark.
     pub fn close(mut self) -> Result<LogReader, LogError> {
         let path = self.active.segment.log_path();
-        self.active.finish().map_err(|error| self.failed("close", path, error))?;
+        self.active.finish().map_err(|error| self.failed("close", &path, error))?;
         self.snapshot_producers();
         let reader = self.reader();
         let folder = self.shared.home.folder.clone();
-        reader.sync().map_err(|error| self.failed("sync", folder, error))?;
+        reader.sync().map_err(|error| self.failed("sync", &folder, error))?;
         for segment in self.shared.segments.load().as_slice() {
             segment.slot().close();
         }
@@ -184,9 +184,9 @@ impl Log {
 
     /// An operation on a file failed: a full disk makes the directory read-only, everything else takes it
     /// offline.
-    pub(crate) fn failed(&self, action: &'static str, path: PathBuf, error: io::Error) -> LogError {
+    pub(crate) fn failed(&self, action: &'static str, path: &Path, error: io::Error) -> LogError {
         self.shared.dir.failed(&format!("cannot {action} {}", path.display()), &error);
-        LogError::io(action, &path, error)
+        LogError::io(action, path, error)
     }
 
     /// The same for an append.

@@ -163,7 +163,7 @@ fn first_record(
     let batch = load(segment, found)?;
     let damaged = |_| corrupt(segment, found);
     let records = batch.records().map_err(damaged)?;
-    for record in records.iter() {
+    for record in &records {
         let record = record.map_err(damaged)?;
         if wanted(record.offset, record.timestamp) {
             return Ok(Some(TimedOffset {
@@ -186,7 +186,7 @@ fn largest_record(
     let damaged = |_| corrupt(segment, found);
     let records = batch.records().map_err(damaged)?;
     let mut largest: Option<TimestampMs> = None;
-    for record in records.iter() {
+    for record in &records {
         let record = record.map_err(damaged)?;
         if record.offset >= log_start && record.offset < below {
             largest = largest.max(Some(record.timestamp));

@@ -255,7 +255,7 @@ fn jump<'a>(
         let Some(entry) = entry.filter(|entry| u64::from(entry.position) > walk.position()) else {
             return Ok(None);
         };
-        let found = segment.believe(walk.file(), &entry, walk.end())?;
+        let found = segment.believe(walk.file(), entry, walk.end())?;
         if found.as_ref().is_none_or(|(found, _)| found.end() <= limit) {
             return Ok(found);
         }

@@ -162,9 +162,9 @@ impl<'a> Recovery<'a> {
         loop {
             let Some(damage) = self.next_damage(at)? else { continue };
             let Stand { bad, damage: Damage { from: expected, position } } = damage;
-            let good = if bad { self.good_behind(at, position, expected)? } else { None };
+            let good = if bad { good_behind(at, position, expected)? } else { None };
             let case = self.case(place, at, expected, bad, good.is_some())?;
-            let decision = decide(&case);
+            let decision = decide(case);
             if decision == Decision::QuarantineToGood
                 && let Some(good) = good
             {
@@ -226,16 +226,6 @@ impl<'a> Recovery<'a> {
         let known = self.known_epochs.as_ref();
         let known = known.and_then(|epochs| epochs.epoch_at(found.header.base_offset));
         known.is_none_or(|epoch| epoch == found.header.leader_epoch)
-    }
-
-    fn good_behind(
-        &self,
-        at: &Progress<'_>,
-        position: u64,
-        expected: Offset,
-    ) -> io::Result<Option<Found>> {
-        let end_offset = at.next.unwrap_or(Offset::new(i64::MAX));
-        next_intact(at.file, position + 1, at.bytes, expected, end_offset)
     }
 
     fn case(
@@ -360,6 +350,12 @@ impl Recovery<'_> {
     }
 }
 
+/// The next intact batch of the segment behind `position`.
+fn good_behind(at: &Progress<'_>, position: u64, expected: Offset) -> io::Result<Option<Found>> {
+    let end_offset = at.next.unwrap_or(Offset::new(i64::MAX));
+    next_intact(at.file, position + 1, at.bytes, expected, end_offset)
+}
+
 /// Where the walk stands when it does not go on.
 struct Stand {
     /// Something is there that does not continue the log; else the segment ends.
@@ -368,6 +364,7 @@ struct Stand {
 }
 
 /// Where a segment did not continue, and what to do there.
+#[derive(Clone, Copy)]
 struct Stopped {
     decision: Decision,
     position: u64,

@@ -147,7 +147,7 @@ const ROWS: &[Row] = rows! {
 };
 
 impl Row {
-    fn covers(&self, case: &Case) -> bool {
+    fn covers(&self, case: Case) -> bool {
         self.stop.is_none_or(|stop| stop == case.stop)
             && self.place.is_none_or(|place| place == case.place)
             && self.seen == case.seen
@@ -157,7 +157,7 @@ impl Row {
 }
 
 /// What is done in this case.
-pub(crate) fn decide(case: &Case) -> Decision {
+pub(crate) fn decide(case: Case) -> Decision {
     let row = ROWS.iter().find(|row| row.covers(case));
     let decision = row.expect("every case has its row, as the test below shows").decision;
     let quarantines = matches!(
@@ -197,7 +197,7 @@ mod tests {
         let cases = all_cases();
         assert_eq!(cases.len(), 72);
         for case in cases {
-            let rows = ROWS.iter().filter(|row| row.covers(&case)).count();
+            let rows = ROWS.iter().filter(|row| row.covers(case)).count();
             assert_eq!(rows, 1, "{case:?}");
         }
     }
@@ -206,14 +206,14 @@ mod tests {
     fn every_row_is_needed() {
         let cases = all_cases();
         for (at, row) in ROWS.iter().enumerate() {
-            assert!(cases.iter().any(|case| row.covers(case)), "row {at}");
+            assert!(cases.iter().any(|case| row.covers(*case)), "row {at}");
         }
     }
 
     #[test]
     fn nothing_that_was_synced_is_ever_cut() {
         for case in all_cases().into_iter().filter(|case| case.place == Place::Below) {
-            let decision = decide(&case);
+            let decision = decide(case);
             let cuts = matches!(decision, Decision::CutTail | Decision::CutTailAndMark);
             assert!(!cuts, "{case:?} gives {decision:?}");
         }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_cut_with_good_batches_in_it_marks_the_replica() {
         for case in all_cases() {
-            if decide(&case) == Decision::CutTail {
+            if decide(case) == Decision::CutTail {
                 assert_eq!((case.after, case.stop), (After::Nothing, Stop::Crash), "{case:?}");
             }
         }
@@ -234,7 +234,7 @@ mod tests {
             let bad = case.seen == Seen::Bad && case.next != Next::Follows;
             if bad && case.place == Place::Above && case.stop == Stop::Crash {
                 let cuts = [Decision::CutTail, Decision::CutTailAndMark];
-                assert!(cuts.contains(&decide(&case)), "{case:?}");
+                assert!(cuts.contains(&decide(case)), "{case:?}");
             }
         }
     }

@@ -122,7 +122,7 @@ impl Log {
         let path = self.active.segment.log_path();
         // The next file first: when the disk is full nothing has changed yet.
         let next = self.create_segment(base_offset)?;
-        self.active.finish().map_err(|error| self.failed("close", path, error))?;
+        self.active.finish().map_err(|error| self.failed("close", &path, error))?;
         let mut list = self.shared.segments.load().as_slice().to_vec();
         list.push(Arc::clone(&next));
         self.shared.segments.store(Arc::new(Segments::new(list)));
@@ -142,8 +142,8 @@ impl Log {
             created =
                 home.fs.remove(&path).and_then(|()| Segment::create(home, base_offset, map_bytes));
         }
-        let segment = created
-            .map_err(|error| self.failed("create a segment in", home.folder.clone(), error))?;
+        let segment =
+            created.map_err(|error| self.failed("create a segment in", &home.folder, error))?;
         // Only now: a sync that ran while the file was being made may not have seen its name. The segment
         // is not in the list yet, so no end inside of it can have been published.
         self.shared.names.changed();

@@ -49,6 +49,23 @@ struct SealedAt {
     bytes: u64,
 }
 
+impl SealedAt {
+    /// The sealed segment with indexes that end where it ends.
+    fn seal(&self) -> Segment {
+        let visible = self.bytes;
+        let segment = self.segment.sealed(visible);
+        segment.offsets_mut().take_over(&self.segment.offsets());
+        segment.times_mut().take_over(&self.segment.times());
+        segment
+            .offsets_mut()
+            .cut(&segment.offset_file(), |entry| u64::from(entry.position) < visible);
+        let last = segment.last_entry_where(|_| true).map_or(0, |entry| entry.relative);
+        segment.times_mut().cut(&segment.time_file(), |entry| entry.relative <= last);
+        segment.flush_indexes();
+        segment
+    }
+}
+
 impl Log {
     /// Cuts the log back, so that it ends at `to`, or at the base offset of the batch that holds `to`: that is
     /// the answer. Nothing happens when the log ends there already.
@@ -94,7 +111,7 @@ impl Log {
                 },
             })
         };
-        let (position, cut) = look().map_err(|error| self.failed("read", path, error))?;
+        let (position, cut) = look().map_err(|error| self.failed("read", &path, error))?;
         if cut < self.log_start() {
             // A deletion has moved the log start into the batch: nothing that can be read is left.
             return Ok(Cut { sealed: None, kept: 0, end: self.log_start() });
@@ -118,10 +135,10 @@ impl Log {
         self.sync_folder_now()?;
         for segment in leave.iter().filter(|segment| !segment.is_retired()).rev() {
             let path = segment.log_path();
-            segment.retire().map_err(|error| self.failed("retire", path, error))?;
+            segment.retire().map_err(|error| self.failed("retire", &path, error))?;
         }
         let mut list = stay.to_vec();
-        list.extend(sealed.map(|cut| self.seal(&cut)).map(Arc::new));
+        list.extend(sealed.map(|cut| Arc::new(cut.seal())));
         list.push(Arc::clone(&active));
         self.store_segments(Segments::new(list));
         self.active = Active::new(active, 0);
@@ -142,7 +159,7 @@ impl Log {
             return self.create_segment(end);
         };
         let replaced = same.replace(u64::from(self.options.segment_bytes));
-        let segment = replaced.map_err(|error| self.failed("replace", same.log_path(), error))?;
+        let segment = replaced.map_err(|error| self.failed("replace", &same.log_path(), error))?;
         self.shared.names.changed();
         Ok(Arc::new(segment))
     }
@@ -159,21 +176,6 @@ impl Log {
         Ok(shared.dir.lower_recovery_point(shared.partition, end)?)
     }
 
-    /// The sealed segment with indexes that end where it ends.
-    fn seal(&self, cut: &SealedAt) -> Segment {
-        let visible = cut.bytes;
-        let segment = cut.segment.sealed(visible);
-        segment.offsets_mut().take_over(&cut.segment.offsets());
-        segment.times_mut().take_over(&cut.segment.times());
-        segment
-            .offsets_mut()
-            .cut(&segment.offset_file(), |entry| u64::from(entry.position) < visible);
-        let last = segment.last_entry_where(|_| true).map_or(0, |entry| entry.relative);
-        segment.times_mut().cut(&segment.time_file(), |entry| entry.relative <= last);
-        segment.flush_indexes();
-        segment
-    }
-
     fn remove_snapshots_above(&self, end: Offset) {
         for offset in self.snapshot_offsets().into_iter().filter(|offset| *offset > end) {
             drop(self.shared.home.fs.remove(&self.path_of(offset, FileKind::Snapshot)));
@@ -183,13 +185,13 @@ impl Log {
     fn sync_folder_now(&self) -> Result<(), LogError> {
         let home = &self.shared.home;
         let synced = home.fs.sync_folder(&home.folder);
-        synced.map_err(|error| self.failed("sync", home.folder.clone(), error))
+        synced.map_err(|error| self.failed("sync", &home.folder, error))
     }
 
     fn sync_folder_if_dirty(&self) -> Result<(), LogError> {
         let home = &self.shared.home;
         let synced = self.shared.names.sync(|| home.fs.sync_folder(&home.folder));
-        synced.map_err(|error| self.failed("sync", home.folder.clone(), error))
+        synced.map_err(|error| self.failed("sync", &home.folder, error))
     }
 
     /// Epochs and producers forget what was cut.
@@ -202,7 +204,7 @@ impl Log {
         let folder = self.shared.home.folder.clone();
         if self.producers.truncate_to(end) == AfterTruncation::Rebuild {
             let loaded = self.load_producers(now);
-            loaded.map_err(|error| self.failed("read the producers of", folder, error))?;
+            loaded.map_err(|error| self.failed("read the producers of", &folder, error))?;
         }
         Ok(())
     }
@@ -290,7 +292,7 @@ impl Log {
             // as a checkpoint of the log start would.
             self.sync_folder_if_dirty()?;
             let path = segment.log_path();
-            segment.retire().map_err(|error| self.failed("retire", path, error))?;
+            segment.retire().map_err(|error| self.failed("retire", &path, error))?;
             drop(segment.remove());
             self.shared.names.changed();
             removed.segments += 1;

@@ -85,7 +85,7 @@ impl<'a> Walk<'a> {
 
     /// Begins with any batch at or above `expected`; from then on offsets have no gaps.
     #[must_use]
-    pub(crate) const fn from_any(mut self) -> Self {
+    pub(crate) const fn at_any(mut self) -> Self {
         self.gapless = false;
         self
     }

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::bad_input::Raw;
-use crate::support::{Fixture, within};
+use crate::support::{Fixture, create, within};
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_closed_at_once() {
@@ -69,4 +69,23 @@ async fn a_directory_without_room_makes_the_broker_not_ready_with_the_reason() {
     let answer = http(&fixture, "/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.contains("read-only"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_large_frame_that_stalls_gives_its_memory_back() {
+    let fixture = Fixture::start_with(|config| {
+        config.limits.request_memory_bytes_max = thalweg_broker::base::ByteSize::mib(1);
+        config.limits.slow_reader_ms_max = Millis::new(300);
+    });
+    let client = fixture.client();
+    create(&client, "shared", 1, &[]).await;
+    let mut staller = Raw::open(&fixture).await;
+    staller.stream.write_all(&(1_u32 << 20).to_be_bytes()).await.unwrap();
+    staller.stream.write_all(&[0; 10]).await.unwrap();
+    // A request of more than the ungranted size needs memory that the staller holds.
+    let producer = client.producer().build().await.unwrap();
+    let large = "x".repeat(300_000);
+    let receipt = producer.send(thalweg_client::Record::to("shared").value(&large)).await.unwrap();
+    within(receipt).await.unwrap();
+    staller.closed().await;
 }

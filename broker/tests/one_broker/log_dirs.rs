@@ -107,3 +107,52 @@ async fn a_full_disk_refuses_writes_early_and_reads_go_on() {
     let error = crate::support::within(receipt).await.unwrap_err().to_string();
     assert!(error.contains("full"), "{error}");
 }
+
+#[tokio::test]
+async fn the_folder_of_a_topic_that_was_deleted_goes_at_the_next_start() {
+    let mut fixture = Fixture::start();
+    let client = fixture.client();
+    create(&client, "gone", 1, &[]).await;
+    let folder = partition_folder(&fixture);
+    let copy = fixture.folder.path().join("copy");
+    copy_folder(&folder, &copy);
+    client.admin().delete_topic("gone").await.unwrap();
+    drop(client);
+    assert!(fixture.stop());
+    assert!(!folder.exists());
+    // As if the process had died between the metadata's change and the folder's.
+    copy_folder(&copy, &folder);
+    fixture.restart_with(|_| {});
+    assert!(!folder.exists(), "the folder of a deleted topic was kept");
+}
+
+#[tokio::test]
+async fn a_folder_that_lost_its_data_files_is_offline_and_not_empty() {
+    let mut fixture = Fixture::start();
+    let client = fixture.client();
+    create(&client, "emptied", 1, &[]).await;
+    let producer = client.producer().build().await.unwrap();
+    publish(&producer, "emptied", 0, &numbered("v", 10)).await;
+    drop((producer, client));
+    let folder = partition_folder(&fixture);
+    assert!(fixture.stop());
+    std::fs::remove_file(folder.join("00000000000000000000.log")).unwrap();
+    fixture.restart_with(|_| {});
+    let offline = fixture.broker().offline_partitions();
+    assert_eq!(offline.len(), 1);
+    assert!(offline[0].1.contains("no data file is left"), "{}", offline[0].1);
+}
+
+fn partition_folder(fixture: &Fixture) -> std::path::PathBuf {
+    let entries = std::fs::read_dir(fixture.data()).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    paths.find(|path| path.to_string_lossy().ends_with("-0")).unwrap()
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}

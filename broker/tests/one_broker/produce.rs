@@ -162,3 +162,21 @@ async fn many_partitions_share_the_flusher_and_keep_their_order() {
         next[at] += 1;
     }
 }
+
+#[tokio::test]
+async fn a_topic_that_becomes_synced_is_synced_at_once() {
+    let fixture = Fixture::start();
+    let client = fixture.client();
+    create(&client, "harder", 1, &[("durability", "replicated")]).await;
+    let producer = client.producer().build().await.unwrap();
+    publish(&producer, "harder", 0, &numbered("soft-", 20)).await;
+    let change = thalweg_client::AlterTopic::new("harder").set("durability", "synced");
+    client.admin().alter_topic(change).await.unwrap();
+    // The flusher had been told of bytes that may wait for 5 s; these may not.
+    let values = numbered("hard-", 20);
+    let hard = tokio::time::timeout(
+        std::time::Duration::from_secs(3),
+        publish(&producer, "harder", 0, &values),
+    );
+    hard.await.expect("the sync waited for the replicated topic's interval");
+}

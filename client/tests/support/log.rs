@@ -23,6 +23,8 @@ pub struct PartitionLog {
     /// Duplicates that were answered with their original offset.
     pub duplicates: usize,
     pub out_of_order: usize,
+    /// Batches that began with another sequence than 0, of producers it has nothing of.
+    pub unknown_producers: usize,
     /// A damaged range, and where good bytes go on.
     pub damaged: Option<(i64, i64)>,
     /// Told to readers: the log was cut, both agree up to this epoch and offset.
@@ -40,6 +42,7 @@ impl PartitionLog {
             producers: BTreeMap::new(),
             duplicates: 0,
             out_of_order: 0,
+            unknown_producers: 0,
             damaged: None,
             diverging: None,
         }
@@ -81,6 +84,7 @@ impl PartitionLog {
     fn check(&mut self, header: &BatchHeader) -> Result<Option<i64>, ErrorCode> {
         let first = header.base_sequence.get();
         let Some(producer) = self.producers.get(&header.producer.get()) else {
+            self.unknown_producers += usize::from(first != 0);
             return if first == 0 { Ok(None) } else { Err(ErrorCode::UnknownProducer) };
         };
         let epoch = header.producer_epoch.get();

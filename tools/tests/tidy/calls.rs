@@ -34,7 +34,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// Complaints about shipped code that uses what it may not.
-pub fn misplaced(files: &[Source]) -> Vec<String> {
+pub(crate) fn misplaced(files: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| !file.is_test()) {
         for (number, line) in file.shipped().lines().enumerate() {
@@ -73,7 +73,7 @@ fn forbidden_places() -> Vec<String> {
 }
 
 /// Complaints about texts that name a registry's host or a path of a machine.
-pub fn places(files: &[Source]) -> Vec<String> {
+pub(crate) fn places(files: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in files {
         for (number, line) in file.text.lines().enumerate() {

@@ -6,7 +6,7 @@ use crate::source::Source;
 const LINES_MAX: usize = 70;
 
 /// Functions that are longer, each with its reason. The list only shrinks.
-pub const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+pub(crate) const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// One function: its name and its lines.
 struct Function {
@@ -15,7 +15,7 @@ struct Function {
 }
 
 /// Complaints about long functions that are not excepted.
-pub fn too_long(files: &[Source], exceptions: &[(&str, &str, &str)]) -> Vec<String> {
+pub(crate) fn too_long(files: &[Source], exceptions: &[(&str, &str, &str)]) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in files {
         for function in functions(&file.text).iter().filter(|f| f.lines > LINES_MAX) {
@@ -34,7 +34,7 @@ pub fn too_long(files: &[Source], exceptions: &[(&str, &str, &str)]) -> Vec<Stri
 }
 
 /// Complaints about exceptions that nobody needs any more.
-pub fn stale_exceptions(files: &[Source], exceptions: &[(&str, &str, &str)]) -> Vec<String> {
+pub(crate) fn stale_exceptions(files: &[Source], exceptions: &[(&str, &str, &str)]) -> Vec<String> {
     let needed = |path: &str, name: &str| {
         let file = files.iter().find(|file| file.path == path);
         file.is_some_and(|file| {

@@ -18,7 +18,7 @@ const ORDER: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Complaints about packages that depend on one above them.
-pub fn package_order(root: &Path) -> Vec<String> {
+pub(crate) fn package_order(root: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
     for (name, folder, allowed) in ORDER {
         let manifest =
@@ -37,7 +37,7 @@ fn forbidden(name: &str, manifest: &str, allowed: &[&str]) -> Vec<String> {
 }
 
 /// Complaints where the storage package's lints differ from the workspace's, but for `unsafe_code`.
-pub fn storage_lints(root: &Path) -> Vec<String> {
+pub(crate) fn storage_lints(root: &Path) -> Vec<String> {
     let read = |file: &str| fs::read_to_string(root.join(file)).expect("a manifest");
     differences(&read("Cargo.toml"), &read("broker/storage/Cargo.toml"))
 }

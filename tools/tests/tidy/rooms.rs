@@ -22,7 +22,7 @@ fn row(room: &str) -> Option<usize> {
 }
 
 /// Complaints about uses upward or across a row in `broker/src`.
-pub fn row_order(files: &[Source]) -> Vec<String> {
+pub(crate) fn row_order(files: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for file in files {
         let Some(inside) = file.path.strip_prefix("broker/src/") else { continue };
@@ -62,7 +62,7 @@ fn rooms_used(text: &str) -> Vec<String> {
 }
 
 /// Complaints about `mod.rs` files that hold more than docs, attributes, `mod` and `use`.
-pub fn doors(files: &[Source]) -> Vec<String> {
+pub(crate) fn doors(files: &[Source]) -> Vec<String> {
     let doors = files.iter().filter(|file| file.path.ends_with("/mod.rs"));
     // A trait that the whole room implements is its door.
     let doors = doors.filter(|file| !file.path.ends_with("/fs/mod.rs") && !file.is_test());
@@ -96,7 +96,7 @@ fn strange_lines(text: &str) -> Vec<String> {
 }
 
 /// Complaints about files that do not open with a `//!` sentence.
-pub fn opening_docs(files: &[Source]) -> Vec<String> {
+pub(crate) fn opening_docs(files: &[Source]) -> Vec<String> {
     let silent = files.iter().filter(|file| {
         !file.path.ends_with("/tests.rs") && !file.text.trim_start().starts_with("//!")
     });

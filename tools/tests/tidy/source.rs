@@ -4,19 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One source file: its path from the root of the workspace, and its text.
-pub struct Source {
-    pub path: String,
-    pub text: String,
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl Source {
     #[cfg(test)]
-    pub fn sample(path: &str, text: &str) -> Self {
+    pub(crate) fn sample(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// Whether the file is test code as a whole.
-    pub fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         let path = &self.path;
         path.contains("/tests/")
             || path.ends_with("/tests.rs")
@@ -27,30 +27,30 @@ impl Source {
     }
 
     /// The lines that ship: without what follows the test module.
-    pub fn shipped(&self) -> &str {
+    pub(crate) fn shipped(&self) -> &str {
         let cut = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
         &self.text[..cut]
     }
 }
 
 /// The root of the workspace.
-pub fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tools lies in the workspace").to_owned()
 }
 
 /// The packages' Rust files.
-pub fn all() -> Vec<Source> {
+pub(crate) fn all() -> Vec<Source> {
     let packages = ["protocol", "broker", "client", "tools", "benches"];
     packages.iter().flat_map(|package| files(&workspace().join(package))).collect()
 }
 
 /// The Rust files below a folder.
-pub fn files(folder: &Path) -> Vec<Source> {
+pub(crate) fn files(folder: &Path) -> Vec<Source> {
     read(folder, &["rs"])
 }
 
 /// Everything that people read: sources, docs, scripts, settings.
-pub fn texts() -> Vec<Source> {
+pub(crate) fn texts() -> Vec<Source> {
     let root = workspace();
     let mut found = Vec::new();
     let folders = ["protocol", "broker", "client", "tools", "benches", "docs", "config", "scripts"];

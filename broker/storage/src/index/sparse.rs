@@ -152,7 +152,9 @@ impl<E: Entry> Sparse<E> {
         let group: Vec<E> = self.tail.drain(..count.min(self.tail.len())).collect();
         let Some(last) = group.last() else { return };
         let mut bytes = Vec::with_capacity(group.len() * E::BYTES);
-        group.iter().for_each(|entry| entry.encode(&mut bytes));
+        for entry in &group {
+            entry.encode(&mut bytes);
+        }
         let write = || file.open_or_create()?.write_at(self.on_disk * size::<E>(), &[&bytes]);
         let written = u64::try_from(group.len()).unwrap_or(u64::MAX);
         match write() {

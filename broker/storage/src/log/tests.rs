@@ -68,7 +68,7 @@ impl Fixture {
 
     /// Ends the process as it is and opens the log again, believing `recovery_point`.
     fn reopen(&mut self, recovery_point: i64) -> RecoveryReport {
-        self.restart(recovery_point, |disk| disk.kill())
+        self.restart(recovery_point, SimDisk::kill)
     }
 
     fn restart(&mut self, recovery_point: i64, end: impl Fn(&SimDisk)) -> RecoveryReport {
