@@ -256,6 +256,15 @@ pub enum SendError {
         /// The topic's name.
         topic: String,
     },
+    /// The topic was deleted before the record was stored, and another one has its name now. The record is
+    /// not in the new topic; sending it again cannot store it there twice.
+    #[error(
+        "topic {topic} was deleted and created again before the record was stored: send it again if the new topic shall have it"
+    )]
+    TopicReplaced {
+        /// The topic's name.
+        topic: String,
+    },
     /// The topic has no such partition.
     #[error("topic {topic} has {partitions} partitions, but partition {partition} was asked for")]
     UnknownPartition {
@@ -361,7 +370,7 @@ impl SendError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Refused { code, .. } => Some(*code),
-            Self::UnknownTopic { .. } => Some(ErrorCode::UnknownTopic),
+            Self::UnknownTopic { .. } | Self::TopicReplaced { .. } => Some(ErrorCode::UnknownTopic),
             Self::UnknownPartition { .. } => Some(ErrorCode::UnknownPartition),
             Self::NoMetadata { last, .. } | Self::NoProducerId { last, .. } => last.code(),
             _ => None,

@@ -46,3 +46,30 @@ fn a_full_disk_refuses_early_and_resumes_by_itself() {
     assert_eq!(machine.read().len(), 1);
     assert!(machine.http("/readyz").starts_with("HTTP/1.1 200"));
 }
+
+/// A partition that could not be made for want of room used to stay offline until the next start of the broker.
+#[test]
+fn a_topic_created_on_a_full_disk_is_made_when_there_is_room() {
+    let mut machine = Machine::start();
+    let used = machine.disk.used_bytes();
+    // Room for the metadata's entry, and less than the floor for everything else.
+    machine.disk.set_capacity(Some(used + 512 * 1024));
+    let read_only = || machine.http("/readyz").contains("read-only");
+    within(RESUMES_WITHIN, read_only, "vacuous: the disk is not full");
+    machine.create_topic(1, &[]);
+    let described = machine.run(machine.client().admin().describe_topic(TOPIC)).unwrap();
+    assert!(described.partitions[0].error.is_some(), "vacuous: there was room for the partition");
+    machine.disk.set_capacity(None);
+    machine.publish_within(0, "there is room", RESUMES_WITHIN).unwrap();
+    assert_eq!(machine.read().len(), 1);
+}
+
+fn within(deadline: Duration, holds: impl Fn() -> bool, what: &str) {
+    let clock = thalweg_broker::base::SystemClock::new();
+    let now = || thalweg_broker::base::Clock::now(&clock);
+    let began = now();
+    while !holds() {
+        assert!(now().since(began) < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}

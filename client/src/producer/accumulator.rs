@@ -4,14 +4,14 @@
 //! `send` appends here on his own task; the sender's task takes batches away. Never sends, never waits.
 //!
 //! Invariants: memory is taken before bytes are copied; the batches of a partition leave in the order in
-//! which their records came.
+//! which their records came; what gathered for a topic never goes to another one of the same name.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use thalweg_protocol::batch::{BatchBuilder, Compression};
-use thalweg_protocol::{PartitionIndex, TimestampMs, TopicName};
+use thalweg_protocol::{PartitionIndex, TimestampMs, TopicId, TopicName};
 use tokio::sync::Notify;
 
 use super::memory::Memory;
@@ -43,12 +43,13 @@ impl Topics {
         self.list.get(*self.by_name.get(&name)?)
     }
 
-    fn get_or_add(&mut self, name: &TopicName) -> Option<&mut TopicQueues> {
+    fn get_or_add(&mut self, name: &TopicName, id: TopicId) -> Option<&mut TopicQueues> {
         let next = self.list.len();
         let index = *self.by_name.entry(name.clone()).or_insert(next);
         if index == next {
             self.list.push(TopicQueues {
                 name: name.clone(),
+                id,
                 partitions: Vec::new(),
                 sticky: Sticky::default(),
             });
@@ -56,10 +57,21 @@ impl Topics {
         self.list.get_mut(index)
     }
 
-    fn remove(&mut self, name: &TopicName) {
-        self.list.retain(|topic| topic.name != *name);
+    /// Removes the topic that `is_gone` fits. Answers with its partitions.
+    fn remove(
+        &mut self,
+        name: &TopicName,
+        is_gone: impl Fn(TopicId) -> bool,
+    ) -> Vec<Arc<PartitionQueue>> {
+        let found = self.by_name.get(name).copied();
+        let found = found.filter(|at| self.list.get(*at).is_some_and(|topic| is_gone(topic.id)));
+        let Some(found) = found else {
+            return Vec::new();
+        };
+        let removed = self.list.remove(found);
         let places = self.list.iter().zip(0..);
         self.by_name = places.map(|(topic, at)| (topic.name.clone(), at)).collect();
+        removed.partitions
     }
 }
 
@@ -67,6 +79,7 @@ impl Topics {
 #[derive(Debug)]
 pub(crate) struct TopicQueues {
     name: TopicName,
+    id: TopicId,
     partitions: Vec<Arc<PartitionQueue>>,
     sticky: Sticky,
 }
@@ -87,6 +100,8 @@ pub(crate) struct Accumulator {
     lines: AtomicUsize,
     /// Partitions that began to gather since the sender looked last.
     touched: Mutex<Vec<Arc<PartitionQueue>>>,
+    /// Partitions of topics that others of the same name replaced: the sender ends them.
+    replaced: Mutex<Vec<Arc<PartitionQueue>>>,
     /// Wakes the sender.
     pub(crate) wake: Notify,
     pub(crate) memory: Memory,
@@ -112,6 +127,7 @@ impl Accumulator {
             topics: RwLock::default(),
             lines: AtomicUsize::new(0),
             touched: Mutex::default(),
+            replaced: Mutex::default(),
             wake: Notify::new(),
             memory: Memory::new(options.memory_bytes_max),
             spare: Mutex::default(),
@@ -121,10 +137,16 @@ impl Accumulator {
         }
     }
 
-    /// Makes room for a topic's partitions, or for those that were added to it.
-    pub(crate) fn learn(&self, topic: &TopicName, count: usize) {
+    /// Makes room for a topic's partitions, or for those that were added to it. One of the same name and
+    /// another id is replaced as a whole.
+    pub(crate) fn learn(&self, topic: &TopicName, id: TopicId, count: usize) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(queues) = topics.get_or_add(topic) else {
+        let replaced = topics.remove(topic, |known| known != id);
+        if !replaced.is_empty() {
+            lock(&self.replaced).extend(replaced);
+            self.wake.notify_one();
+        }
+        let Some(queues) = topics.get_or_add(topic, id) else {
             return;
         };
         while queues.partitions.len() < count {
@@ -132,6 +154,7 @@ impl Accumulator {
             queues.partitions.push(Arc::new(PartitionQueue {
                 line: self.lines.fetch_add(1, Ordering::Relaxed),
                 topic: topic.clone(),
+                topic_id: id,
                 partition: PartitionIndex::new(partition),
                 gathering: Mutex::default(),
                 backlog: AtomicUsize::new(0),
@@ -140,16 +163,21 @@ impl Accumulator {
     }
 
     /// Every topic that is known, and how many partitions it has here.
-    pub(crate) fn known(&self) -> Vec<(TopicName, usize)> {
+    pub(crate) fn known(&self) -> Vec<(TopicName, TopicId, usize)> {
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let known = topics.list.iter();
-        known.map(|queues| (queues.name.clone(), queues.partitions.len())).collect()
+        known.map(|queues| (queues.name.clone(), queues.id, queues.partitions.len())).collect()
     }
 
-    /// Forgets a topic that is gone: the next record for it asks the brokers again.
-    pub(crate) fn forget(&self, topic: &TopicName) {
+    /// Forgets a topic that is gone: the next record for it asks the brokers again. Answers with its
+    /// partitions, to which nothing is appended any more; none if it was forgotten or replaced before.
+    pub(crate) fn forget(&self, topic: &TopicName, id: TopicId) -> Vec<Arc<PartitionQueue>> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.remove(topic);
+        topics.remove(topic, |known| known == id)
+    }
+
+    pub(crate) fn take_replaced(&self) -> Vec<Arc<PartitionQueue>> {
+        std::mem::take(&mut *lock(&self.replaced))
     }
 
     /// Appends a record, unless that needs to wait for something.
@@ -326,12 +354,12 @@ impl Accumulator {
         std::mem::take(&mut *lock(&self.touched))
     }
 
-    /// Takes no more records. Answers with all partitions.
+    /// Takes no more records. Answers with all partitions, also those that wait for their end.
     pub(crate) fn close(&self) -> Vec<Arc<PartitionQueue>> {
         self.closed.store(true, Ordering::Release);
         let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
         let queues = topics.list.iter().flat_map(|topic| &topic.partitions);
-        let queues: Vec<_> = queues.cloned().collect();
+        let queues: Vec<_> = queues.chain(&*lock(&self.replaced)).cloned().collect();
         for queue in &queues {
             queue.close();
         }

@@ -205,7 +205,7 @@ impl Shared {
         if partitions == 0 {
             return Err(no_metadata(CallError::NoLeader));
         }
-        self.accumulator.learn(&name, partitions);
+        self.accumulator.learn(&name, topic.id, partitions);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thalweg_protocol::batch::BatchBuilder;
-use thalweg_protocol::{PartitionIndex, TopicName};
+use thalweg_protocol::{PartitionIndex, TopicId, TopicName};
 
 use super::receipt::{Outcome, Receipt};
 use crate::clock::Instant;
@@ -28,12 +28,14 @@ pub(crate) struct Gathering {
     pub(super) closed: bool,
 }
 
-/// One partition of one topic, as long as the producer lives.
+/// One partition of one topic, as long as the producer lives or the topic.
 #[derive(Debug)]
 pub(crate) struct PartitionQueue {
     /// Its place in the sender's table.
     pub(crate) line: usize,
     pub(crate) topic: TopicName,
+    /// Under this id alone its records may be sent: another one of the same name is another topic.
+    pub(crate) topic_id: TopicId,
     pub(crate) partition: PartitionIndex,
     pub(super) gathering: Mutex<Gathering>,
     /// Batches that are not resolved yet; the sticky partitioner avoids long backlogs.

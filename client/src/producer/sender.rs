@@ -5,7 +5,8 @@
 //! comes back as an event. Never holds a lock across an await.
 //!
 //! Invariants: a batch is in exactly one place (gathering, requeued, in line) until it is resolved; every
-//! batch is resolved by its delivery deadline, at the latest when the producer ends.
+//! batch is resolved by its delivery deadline, at the latest when the producer ends; a partition has one
+//! line at a time, and what is in it goes to the topic of one id.
 
 mod answers;
 mod dispatch;
@@ -192,6 +193,7 @@ impl Sender {
         let now = now();
         self.wake_at = now + IDLE;
         self.take_touched(now);
+        self.end_replaced();
         if now >= self.next_expiry {
             self.expire(now);
         }
@@ -277,10 +279,15 @@ impl Sender {
         match outcome {
             Ok(()) => {
                 let image = self.router.image();
-                for (topic, count) in self.accumulator.known() {
-                    let known = image.topics.get(&topic).map(|topic| topic.partitions.len());
-                    if known.is_some_and(|known| known > count) {
-                        self.accumulator.learn(&topic, known.unwrap_or(count));
+                for (topic, id, count) in self.accumulator.known() {
+                    let Some(known) = image.topics.get(&topic) else {
+                        continue;
+                    };
+                    // Of the same id, fewer are an older answer: a topic never loses partitions.
+                    if known.id != id {
+                        self.topic_replaced(&topic, id);
+                    } else if known.partitions.len() > count {
+                        self.accumulator.learn(&topic, id, known.partitions.len());
                     }
                 }
             }

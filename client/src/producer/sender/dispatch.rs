@@ -52,6 +52,7 @@ impl Sender {
         let image = self.router.image();
         let mut by_broker: BTreeMap<Arc<str>, Vec<Due>> = BTreeMap::new();
         let mut idle = Vec::new();
+        let mut replaced = Vec::new();
         for index in &self.active {
             let Some(line) = self.lines.get_mut(index) else {
                 idle.push(*index);
@@ -59,6 +60,10 @@ impl Sender {
             };
             if line.is_idle() {
                 idle.push(*index);
+                continue;
+            }
+            if line.is_replaced(&image) {
+                replaced.push(line.queue.clone());
                 continue;
             }
             if let Some(retry_at) = line.retry_at.filter(|at| *at > now) {
@@ -73,6 +78,9 @@ impl Sender {
         }
         for index in idle {
             self.active.remove(&index);
+        }
+        for queue in replaced {
+            self.topic_replaced(&queue.topic, queue.topic_id);
         }
         for (address, lines) in by_broker {
             self.dispatch_to(&address, &lines, now);
@@ -293,6 +301,12 @@ impl Line {
     /// Whether there is nothing to send and nothing to wait for.
     fn is_idle(&self) -> bool {
         self.lineup.is_empty() && self.requeued.is_empty() && self.queue.ready() == Ready::Nothing
+    }
+
+    /// Whether another topic has its topic's name now.
+    fn is_replaced(&self, image: &Image) -> bool {
+        let known = image.topics.get(&self.queue.topic);
+        known.is_some_and(|topic| topic.id != self.queue.topic_id)
     }
 
     fn leader(&self, image: &Image) -> Option<(Arc<str>, Due)> {

@@ -1,12 +1,13 @@
 //! Deadlines of delivery, and topics that are gone.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use thalweg_protocol::PartitionIndex;
+use thalweg_protocol::{PartitionIndex, TopicId, TopicName};
 
 use super::super::batch::Batch;
-use super::super::queue::Gathered;
+use super::super::queue::{Gathered, PartitionQueue};
 use super::{IDLE, Sender};
 use crate::clock::{Instant, millis, now};
 use crate::error::SendError;
@@ -31,7 +32,7 @@ impl Sender {
             if !image.missing.contains(&line.queue.topic) {
                 line.missing_since = None;
             } else if now >= *line.missing_since.get_or_insert(now) + MISSING_GRACE {
-                self.topic_gone(index);
+                self.topic_missing(index);
             }
         }
         self.next_expiry = now + if self.active.is_empty() { IDLE } else { SCAN };
@@ -88,27 +89,60 @@ impl Sender {
         }
     }
 
-    /// The brokers keep saying that there is no such topic: what is left for it is given up, and the line
-    /// ends. The next line for a topic of this name needs another epoch: sequences begin at 0 again.
-    fn topic_gone(&mut self, index: usize) {
-        let Some(line) = self.lines.get_mut(&index) else {
+    /// The brokers keep saying that there is no such topic: what is left for it is given up.
+    fn topic_missing(&mut self, index: usize) {
+        let Some(line) = self.lines.get(&index) else {
             return;
         };
-        line.queue.close();
-        let topic = line.queue.topic.clone();
-        let error = SendError::UnknownTopic { topic: topic.to_string() };
-        self.accumulator.forget(&topic);
+        let (topic, id) = (line.queue.topic.clone(), line.queue.topic_id);
+        let queues = self.accumulator.forget(&topic, id);
+        self.end_lines(&queues, &SendError::UnknownTopic { topic: topic.to_string() });
+    }
+
+    /// Another topic has the name of the one with this id: what is left for that one is given up.
+    pub(super) fn topic_replaced(&mut self, topic: &TopicName, id: TopicId) {
+        let queues = self.accumulator.forget(topic, id);
+        self.end_lines(&queues, &SendError::TopicReplaced { topic: topic.to_string() });
+    }
+
+    /// Ends what handles replaced when they learned of another topic of the same name.
+    pub(super) fn end_replaced(&mut self) {
+        for queue in self.accumulator.take_replaced() {
+            let error = SendError::TopicReplaced { topic: queue.topic.to_string() };
+            self.end_lines(&[queue], &error);
+        }
+    }
+
+    /// Ends the lines of all partitions of a topic, also of those that have nothing to send: one left over
+    /// would number its batches beside the next line for the same partition. Under the present epoch no line
+    /// begins any more, as sequences begin at 0 again.
+    fn end_lines(&mut self, queues: &[Arc<PartitionQueue>], error: &SendError) {
+        if queues.is_empty() {
+            return;
+        }
+        // What was appended until the topic was forgotten has its line now, and ends with it.
+        self.take_touched(now());
+        for queue in queues {
+            queue.close();
+            self.end_line(queue.line, error);
+        }
+        self.identity.outdate();
+    }
+
+    fn end_line(&mut self, index: usize, error: &SendError) {
         while let Some(gathered) = self.pop_gathered(index, |_| true) {
             self.fail_gathered(index, &gathered, error.clone());
         }
         while let Some(batch) = self.pop_requeued(index, |_| true) {
             self.fail(index, &batch, error.clone());
         }
-        let line = self.lines.remove(&index);
         self.active.remove(&index);
-        self.identity.outdate();
+        let line = self.lines.remove(&index);
         for batch in line.iter().flat_map(|line| line.lineup.batches()) {
-            self.failures.add(batch.records, &error);
+            // One whose deadline passed in flight was told of and counted then.
+            if !batch.outcome.is_resolved() {
+                self.failures.add(batch.records, error);
+            }
             batch.outcome.resolve(Err(error.clone()));
             self.accumulator.memory.give(batch.charged);
         }
