@@ -23,9 +23,8 @@ use thalweg_protocol::{Offset, TimestampMs};
 use crate::checkpoint::aside;
 use crate::folder::{FileKind, FileName};
 use crate::fs::{File, FileSystem, Map};
-use crate::index::{IndexFile, Looked, OffsetEntry, Sparse, TimeEntry, search};
+use crate::index::{OffsetEntry, Sparse, TimeEntry};
 use crate::open_files::{OpenFiles, Slot};
-use crate::walk::Found;
 
 /// Where segments live: the folder of one partition.
 #[derive(Debug)]
@@ -140,6 +139,11 @@ impl Segment {
     /// The path of the data file, for errors.
     pub(crate) fn log_path(&self) -> PathBuf {
         self.path(FileKind::Log)
+    }
+
+    /// The partition's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.home.folder
     }
 
     pub(crate) fn fs(&self) -> &dyn FileSystem {
@@ -302,77 +306,6 @@ impl Segment {
         self.times.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the offset index lies.
-    pub(crate) fn offset_file(&self) -> IndexFile<'_> {
-        self.index_file(FileKind::OffsetIndex)
-    }
-
-    /// Where the time index lies.
-    pub(crate) fn time_file(&self) -> IndexFile<'_> {
-        self.index_file(FileKind::TimeIndex)
-    }
-
-    fn index_file(&self, kind: FileKind) -> IndexFile<'_> {
-        let name = FileName::new(self.base_offset, kind);
-        IndexFile { fs: &*self.home.fs, folder: &self.home.folder, name }
-    }
-
-    /// Adds the index entries of a batch.
-    pub(crate) fn index(&self, batch: &Found, newest: TimeEntry) {
-        let relative = self.relative(batch.header.last_offset());
-        let position = u32::try_from(batch.position).ok();
-        let (Some(relative), Some(position)) = (relative, position) else { return };
-        self.index_time(newest);
-        self.index_offset(OffsetEntry { relative, position });
-    }
-
-    /// Adds an offset entry. When a group of them goes to the file, the time entries go, too: after a crash the
-    /// files then reach about as far as each other.
-    pub(crate) fn index_offset(&self, entry: OffsetEntry) {
-        let wrote = self.offsets_mut().push(&self.offset_file(), entry);
-        if wrote {
-            self.times_mut().write_all(&self.time_file());
-        }
-    }
-
-    /// Adds a time entry if it rises above the last one.
-    pub(crate) fn index_time(&self, newest: TimeEntry) {
-        if !self.knows_times() {
-            // An entry says that nothing before it is newer, and nobody knows.
-            return;
-        }
-        let file = self.time_file();
-        let mut times = self.times_mut();
-        let rises = times.last(&file).is_none_or(|last| {
-            last.timestamp < newest.timestamp && last.relative <= newest.relative
-        });
-        if rises && newest.timestamp != TimestampMs::NONE {
-            times.push(&file, newest);
-        }
-    }
-
-    /// The last offset entry for which `holds` is true. The index is locked while memory is searched only, so
-    /// that a slow disk never holds up an append.
-    pub(crate) fn last_entry_where(
-        &self,
-        holds: impl Fn(&OffsetEntry) -> bool,
-    ) -> Option<OffsetEntry> {
-        let looked = self.offsets().look(&holds);
-        match looked {
-            Looked::Found(entry) => Some(entry),
-            Looked::InFile(count) => search(&self.offset_file(), count, holds),
-        }
-    }
-
-    /// The last time entry for which `holds` is true.
-    pub(crate) fn last_time_where(&self, holds: impl Fn(&TimeEntry) -> bool) -> Option<TimeEntry> {
-        let looked = self.times().look(&holds);
-        match looked {
-            Looked::Found(entry) => Some(entry),
-            Looked::InFile(count) => search(&self.time_file(), count, holds),
-        }
-    }
-
     /// Whether the time index and [`newest`](Self::newest) can be relied on.
     pub(crate) fn knows_times(&self) -> bool {
         self.times_known.load(Ordering::Acquire)
@@ -387,17 +320,6 @@ impl Segment {
     pub(crate) fn know_times(&self, newest: TimestampMs) {
         self.newest.fetch_max(newest.get(), Ordering::AcqRel);
         self.times_known.store(true, Ordering::Release);
-    }
-
-    /// The last time entry of all.
-    pub(crate) fn last_time(&self) -> Option<TimeEntry> {
-        self.times_mut().last(&self.time_file())
-    }
-
-    /// Writes the index files and gives back what they hold beyond their entries.
-    pub(crate) fn flush_indexes(&self) {
-        self.offsets_mut().flush(&self.offset_file());
-        self.times_mut().flush(&self.time_file());
     }
 
     /// The damaged range that `offset` lies in.
@@ -464,13 +386,6 @@ impl Segment {
         // Its name is not synced yet.
         empty.soil(0);
         Ok(empty)
-    }
-
-    /// A hint that stays behind is removed when the log is opened next time.
-    fn remove_indexes(&self) {
-        for kind in [FileKind::OffsetIndex, FileKind::TimeIndex] {
-            drop(self.fs().remove(&self.path(kind)));
-        }
     }
 
     /// Whether the segment is out of use: what fails with its files then is no failure of the disk.

@@ -45,8 +45,8 @@ async fn run_through(kills: u64, defect: Option<&str>) -> Seen {
         Some(defect) => Broker::start_with_defect(&data, defect),
         None => Broker::start(&data),
     };
-    // Small segments: kills fall into rolls, too.
-    let settings = ["segment.bytes=262144", "max.message.bytes=65536"];
+    // Tiny segments: kills fall into rolls, and what is sent again lies below a snapshot of the producers.
+    let settings = ["segment.bytes=16KiB", "max.message.bytes=16KiB"];
     let create = ["topic", "create", "load", "-p", "3", "-c", settings[0], "-c", settings[1]];
     broker.run(&create).good();
 

@@ -7,6 +7,7 @@
 //! Invariant: what is kept in memory continues what the file holds; both rise from entry to entry.
 
 mod offset;
+mod segment;
 mod sparse;
 mod time;
 
