@@ -22,6 +22,7 @@ mod leader;
 mod maintenance;
 #[expect(clippy::module_inception, reason = "the room's main value has the room's name")]
 mod partition;
+mod read;
 mod replica;
 mod settings;
 mod table;
@@ -34,9 +35,8 @@ pub use high_watermark::{Durability, Ends};
 pub use isr::Member;
 pub use leader::{Leadership, Progress, Rules};
 pub use maintenance::{Maintenance, MaintenanceOptions};
-pub use partition::{
-    Accepted, Description, Fetched, Found, OffsetQuery, Partition, Parts, ReadRequest,
-};
+pub use partition::{Accepted, Description, Partition, Parts};
+pub use read::{Fetched, Found, OffsetQuery, ReadRequest};
 pub use replica::{Effect, Input, Replica};
 pub use settings::Settings;
 pub use table::Table;
