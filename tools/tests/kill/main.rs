@@ -92,7 +92,13 @@ async fn no_kill_takes_doubles_or_reorders_what_was_acknowledged() {
 #[cfg(feature = "defects")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_forgets_its_producers_is_caught() {
-    let seen = run_through(20, Some("forget-producer-state")).await;
-    eprintln!("forget-producer-state is caught by: {:?}", seen.found.first());
-    assert!(!seen.found.is_empty(), "vacuous: {} kills have doubled nothing", seen.kills);
+    // It shows only when a kill falls between the append of a batch and its answer: most rounds have one.
+    for round in 1..=10 {
+        let seen = run_through(20, Some("forget-producer-state")).await;
+        if let Some(found) = seen.found.first() {
+            eprintln!("forget-producer-state is caught in round {round} by: {found:?}");
+            return;
+        }
+    }
+    panic!("vacuous: 200 kills have doubled nothing");
 }
