@@ -116,6 +116,13 @@ impl Sender {
             }
             self.send_round(address, &connection, round);
             quiet = false;
+            // The connection ended under our hands, and would refuse the same batches for ever: they wait for the
+            // next one.
+            let failed = self.brokers.get(address).and_then(|broker| broker.retry_at);
+            if let Some(retry_at) = failed.filter(|at| *at > now) {
+                self.wake_at = self.wake_at.min(retry_at);
+                return;
+            }
         }
     }
 
