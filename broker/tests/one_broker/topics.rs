@@ -1,6 +1,6 @@
 //! Topics: create, describe, alter, delete.
 
-use thalweg_client::{AlterTopic, NewTopic, Record};
+use thalweg_client::{AlterTopic, NewTopic, Record, SendError};
 
 use crate::support::{Fixture, create, within};
 
@@ -42,7 +42,11 @@ async fn a_topic_created_again_is_another_and_begins_empty() {
     assert_ne!(first.id, second.id);
     let partition = &admin.describe_topic("again").await.unwrap().partitions[0];
     assert_eq!(partition.log_end.get(), 0);
-    // A producer that knew the old topic finds the new one.
+    // What a producer meant for the old topic is not put into the new one behind its back; it is told, and its
+    // next record finds the new one.
+    let receipt = producer.send(Record::to("again").value("meant for the old one")).await.unwrap();
+    let told = within(receipt).await.unwrap_err();
+    assert!(matches!(told, SendError::TopicReplaced { .. }), "{told:?}");
     let receipt = producer.send(Record::to("again").value("new")).await.unwrap();
     assert_eq!(within(receipt).await.unwrap().offset.get(), 0);
 }
