@@ -20,8 +20,7 @@ run: ## run a broker on 127.0.0.1:9092 with its data in ./thalweg-data
 	@target/debug/thalweg serve
 
 test: ## all tests, the real processes and the power cut included
-	$(CARGO) test --workspace --all-features --all-targets
-	$(CARGO) test --workspace --all-features --doc
+	$(CARGO) test --workspace --all-features
 
 verify: test ## what CI runs: tests, format, lints, docs; it only reads
 	$(CARGO) fmt --all --check
