@@ -2,9 +2,12 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 # How many times as much the random tests do, and from which seed on; see docs/testing.md.
-N ?=
-SEED ?=
-export N SEED
+ifdef N
+export N
+endif
+ifdef SEED
+export SEED
+endif
 
 .PHONY: help demo run test verify fix sim docs release audit dump-tool
 
