@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Owns this frame and the order of steps: write aside, sync, rename, sync the folder. Knows no content.
-//! Invariant: content that comes out of [`read`] is what [`write`] was given, or an error says why not.
+//! Invariant: content that comes out of [`read()`] is what [`write()`] was given, or an error says why not.
 
 use std::ffi::OsString;
 use std::io;
