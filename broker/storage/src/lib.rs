@@ -25,12 +25,15 @@
 //! and `open.rs` start, `truncate.rs` moves both ends.
 
 mod active;
+mod ahead;
 mod append;
 pub mod checkpoint;
 pub mod defects;
+mod ends;
 mod enter;
 mod epoch;
 mod error;
+mod extent;
 mod find;
 mod flush;
 mod folder;
@@ -43,6 +46,7 @@ mod names;
 mod open;
 mod open_files;
 mod options;
+mod primitives;
 mod producer;
 mod read;
 mod reader;
@@ -78,8 +82,8 @@ pub use open::Believed;
 pub use open_files::{OpenFileCounts, OpenFiles, Slot};
 pub use options::LogOptions;
 pub use producer::{
-    AfterTruncation, Duplicate, ProducerBatch, ProducerLimits, ProducerTable, RememberedBatch,
-    SequenceCheck, SequenceError, SnapshotError,
+    AfterTruncation, Duplicate, PRODUCER_KEPT_MS, ProducerBatch, ProducerLimits, ProducerTable,
+    RememberedBatch, SequenceCheck, SequenceError, SnapshotError,
 };
 pub use read::Read;
 pub use reader::LogReader;
