@@ -15,6 +15,7 @@ use crate::fs::sim::{Crash, SimDisk, Survivors};
 use crate::*;
 
 mod ahead;
+mod cold;
 
 const NOW: TimestampMs = TimestampMs::new(1_700_000_000_000);
 
