@@ -101,7 +101,8 @@ settings! {
         topics_max: u32 = 20_000, Allowed::Count(1, 1_000_000);
         /// Partitions in the cluster, replicas not counted.
         partitions_max: u32 = 50_000, Allowed::Count(1, 1_000_000);
-        /// Idempotent producers remembered per partition; the one idle longest makes room.
+        /// Idempotent producers remembered per partition. The one that is idle longest makes room for another,
+        /// unless it has appended within the last 5 minutes: then new ones are asked to come again.
         producers_per_partition_max: u32 = 10_000, Allowed::Count(1, 1_000_000);
     }
 }
