@@ -24,7 +24,7 @@ use crate::ahead::{Prepared, Room};
 use crate::checkpoint::aside;
 use crate::extent::Extent;
 use crate::folder::{FileKind, FileName};
-use crate::fs::{File, FileSystem, Map};
+use crate::fs::{File, FileSystem, Map, Resident, would_wait};
 use crate::index::{OffsetEntry, Sparse, TimeEntry};
 use crate::open_files::{OpenFiles, Slot};
 
@@ -161,6 +161,12 @@ impl Segment {
     /// The open data file.
     pub(crate) fn file(&self) -> io::Result<Arc<dyn File>> {
         self.slot.file()
+    }
+
+    /// The data file for reads that never wait for the disk; nor does this, even when it is not open.
+    pub(crate) fn resident_file(&self) -> io::Result<Arc<dyn File>> {
+        let file = self.slot.file_if_open().ok_or_else(would_wait)?;
+        Ok(Arc::new(Resident::of(file)))
     }
 
     pub(crate) const fn slot(&self) -> &Arc<Slot> {
