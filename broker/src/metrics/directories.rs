@@ -24,6 +24,8 @@ pub struct DirectoryMetrics {
     /// What opening its logs found.
     pub recovery: Arc<RecoveryMetrics>,
     states: [(DirectoryState, Gauge); 3],
+    /// Times an append reserved blocks or made a segment's file itself.
+    pub made_in_append: Counter,
 }
 
 /// Whether a log directory can be written and read.
@@ -100,6 +102,7 @@ impl DirectoryMetrics {
             }),
             recovery: Arc::new(RecoveryMetrics {
                 logs: registry.counter(names::RECOVERED_LOGS, &labels),
+            made_in_append: registry.counter(names::MADE_IN_APPEND, &labels),
                 seconds: gauge(names::RECOVERY_SECONDS),
                 cut_bytes: registry.counter(names::CUT_BYTES, &labels),
                 corrupt_ranges: registry.counter(names::CORRUPT_RANGES, &labels),

@@ -77,7 +77,7 @@ metrics! {
     READY = Gauge, "thalweg_ready", Count, [],
         "1 when the broker is ready, 0 when /readyz gives reasons why not.";
     TASK_PANICS = Counter, "thalweg_task_panics_total", Count, [],
-        "Tasks that ended by a panic: each one is a defect.";
+        "Tasks and threads that ended by a panic: each one is a defect.";
     TOPICS = Gauge, "thalweg_topics", Count, [], "Topics in the cluster.";
     PARTITIONS = Gauge, "thalweg_partitions", Count, ["state"],
         "Replicas on this broker, each in one state; those that are read-only may lead, too.";
@@ -216,6 +216,8 @@ mod tests {
             let bare = name.strip_suffix("_total").unwrap_or(name);
             assert_eq!(bare.ends_with("_bytes"), metric.unit == Unit::Bytes, "{name}: unit");
             assert_eq!(bare.ends_with("_seconds"), metric.unit == Unit::Seconds, "{name}: unit");
+    MADE_IN_APPEND = Counter, "thalweg_made_in_append_total", Count, ["directory"],
+        "Times an append reserved blocks or made a segment's file itself; many mean that preparing them is late.";
             for reserved in ["_count", "_sum", "_bucket", "_info_total"] {
                 assert!(!name.ends_with(reserved), "{name}: {reserved} belongs to histograms");
             }

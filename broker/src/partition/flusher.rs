@@ -16,7 +16,7 @@ use thalweg_storage::{FlushLimits, GroupCommit, LogDir, SyncResult, Urgency};
 
 use super::high_watermark::Durability;
 use super::partition::Partition;
-use crate::base::Clock;
+use crate::base::{Clock, Tasks};
 use crate::metrics::SyncMetrics;
 
 /// What a partition has told its flusher since its last sync began: nothing.
@@ -59,13 +59,15 @@ pub struct Worker {
 type Synced = (Arc<Partition>, io::Result<Offset>);
 
 impl Flusher {
-    /// Starts the thread for `dir`; a round with many logs is shared among `threads_max` threads.
+    /// Starts the thread for `dir`; a round with many logs is shared among `threads_max` threads. `tasks` hears of a
+    /// panic, which takes the directory offline: nothing in it would be synced any more.
     pub fn start(
         dir: &Arc<LogDir>,
         threads_max: usize,
         clock: Arc<dyn Clock>,
         metrics: Arc<SyncMetrics>,
     ) -> io::Result<(Self, Worker)> {
+        tasks: &Tasks,
         let limits = FlushLimits::default();
         let state =
             State { commit: GroupCommit::new(limits), partitions: HashMap::new(), stopping: false };
@@ -73,7 +75,8 @@ impl Flusher {
             Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), clock, limits });
         let flusher = Self { shared: Arc::clone(&shared) };
         let dir = Arc::clone(dir);
-        let thread = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
+        let thread = tasks.spawn_thread("flusher", move || {
+            let _watch = OfflineOnPanic { dir: &dir, shared: &shared };
             while let Some(round) = shared.next_round() {
                 let began = shared.clock.now();
                 let results = sync_all(&round, threads_max);
@@ -120,10 +123,24 @@ impl Worker {
     pub fn stop(mut self) {
         self.flusher.shared.lock().stopping = true;
         self.flusher.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the flusher has panicked; see above");
+        if let Some(thread) = self.thread.take() {
+            // Its panic was counted and logged.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Lives as long as the flusher's thread runs.
+struct OfflineOnPanic<'a> {
+    dir: &'a LogDir,
+    shared: &'a Shared,
+}
+
+impl Drop for OfflineOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.fail("its flusher has panicked; restart the broker");
+            self.shared.abandon();
         }
     }
 }
@@ -137,6 +154,15 @@ impl Shared {
             let round =
                 if state.stopping { state.commit.begin_all() } else { state.commit.begin(now) };
             if !round.is_empty() {
+    /// Nothing is synced any more: those who wait are told.
+    fn abandon(&self) {
+        let abandoned: Vec<_> =
+            self.lock().partitions.drain().map(|(_, partition)| partition).collect();
+        for partition in abandoned {
+            partition.waiters().fail();
+        }
+    }
+
                 let partition = |flush: &thalweg_storage::Flush<TopicPartition>| {
                     state.partitions.get(&flush.log).map(Arc::clone)
                 };

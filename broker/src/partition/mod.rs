@@ -22,6 +22,7 @@ mod leader;
 mod maintenance;
 #[expect(clippy::module_inception, reason = "the room's main value has the room's name")]
 mod partition;
+mod preparer;
 mod read;
 mod replica;
 mod settings;
@@ -36,6 +37,7 @@ pub use isr::Member;
 pub use leader::{Leadership, Progress, Rules};
 pub use maintenance::{Maintenance, MaintenanceOptions};
 pub use partition::{Accepted, Description, Partition, Parts};
+pub use preparer::{Preparer, PreparerWorker};
 pub use read::{Fetched, Found, OffsetQuery, ReadRequest};
 pub use replica::{Effect, Input, Replica};
 pub use settings::Settings;

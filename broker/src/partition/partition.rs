@@ -186,10 +186,11 @@ impl Partition {
         if wait {
             self.check_in_sync()?;
         }
-        let appended = self
-            .open(&mut log)?
+        let open = self.open(&mut log)?;
+        let appended = open
             .append(batch, epoch, now)
             .map_err(|error| PartitionError::Append { name: self.to_string(), error })?;
+        let (wants_preparation, made) = (open.wants_preparation(), open.take_made_in_append());
         let end = appended.last_offset.next();
         let mut commit = None;
         self.step(&Input::Appended { epoch, log_end: self.reader.log_end() }, || {
@@ -207,6 +208,12 @@ impl Partition {
             let records = u64::try_from(header.record_count).unwrap_or_default();
             self.traffic.produced(batch.bytes().len() as u64, records);
             self.directory.flusher().dirty(self);
+        }
+        if wants_preparation {
+            self.directory.preparer().wanted(self);
+        }
+        if made > 0 {
+            self.directory.metrics().made_in_append.increment(made);
         }
         if wait && commit.is_none() {
             self.traffic.acknowledged_batches.increment(1);

@@ -24,11 +24,11 @@ use super::requests::RequestCounts;
 use crate::api::{ReadPool, Services};
 use crate::base::{Clock, Readiness, SystemClock, Tasks};
 use crate::config::BrokerConfig;
-use crate::metrics::{Metrics, UPKEEP_INTERVAL, amount};
-use crate::partition::{FlusherWorker, Maintenance, MaintenanceOptions, Table};
+use crate::metrics::{Metrics, amount};
+use crate::partition::{Maintenance, MaintenanceOptions, Table};
 use crate::replication::{Assignment, AssignmentOptions};
 
-use directories::{open_directories, run_directories, watch_directories};
+use directories::{DirectoryWorkers, open_directories, run_directories, watch_directories};
 pub use error::StartError;
 use figures::show_figures;
 use join::{Membership, join};
@@ -48,7 +48,7 @@ pub struct Broker {
     pub(super) connections: Tasks,
     pub(super) assignment: Option<JoinHandle<()>>,
     pub(super) maintenance: Option<Maintenance>,
-    pub(super) flushers: Vec<FlusherWorker>,
+    pub(super) workers: DirectoryWorkers,
     pub(super) data: Option<Runtime>,
     pub(super) control: Option<Runtime>,
 }
@@ -74,16 +74,17 @@ impl Broker {
         let readiness = Readiness::new();
         readiness.not_ready("start", "the broker is recovering its partitions");
         let tasks = supervised(&metrics);
-        tasks.spawn("metrics", control.handle(), keep_up(Arc::clone(&metrics), stop.clone()));
         let http_address = serve_http(&config, &control, &tasks, &metrics, &readiness, &stop)?;
 
         let dirs = open_directories(fs, &config)?;
         let membership = join(fs, &config, &dirs, &sockets, &control)?;
-        let (directories, flushers) = run_directories(&dirs, &config, &clock, &metrics)?;
+        let threads = supervised_threads(&metrics, &readiness);
+        let (directories, workers) = run_directories(&dirs, &config, &clock, &metrics, &threads)?;
         watch_directories(&directories, &readiness);
         let table = Arc::new(Table::new(config.node_id, directories));
         show_figures(&table, &membership.metadata, &metrics);
-        let parts = Parts { config, clock, metrics, membership, table, stop, data, control };
+        let parts =
+            Parts { config, clock, metrics, membership, table, stop, threads, data, control };
         let assignment = parts.assign()?;
         let maintenance = parts.maintain()?;
         let addresses = sockets.iter().map(|(.., address)| *address).collect();
@@ -100,7 +101,7 @@ impl Broker {
             connections,
             assignment: Some(assignment),
             maintenance: Some(maintenance),
-            flushers,
+            workers,
             data: Some(parts.data),
             control: Some(parts.control),
         })
@@ -157,12 +158,14 @@ fn supervised(metrics: &Arc<Metrics>) -> Tasks {
     Tasks::new(move |_failure| metrics.broker.task_panics.increment(1))
 }
 
-/// Keeps the metrics small while nobody asks for them.
-async fn keep_up(metrics: Arc<Metrics>, stop: CancellationToken) {
-    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
-    while stop.run_until_cancelled(interval.tick()).await.is_some() {
-        metrics.upkeep();
-    }
+/// Threads whose panics are counted. The broker cannot do without any of them: it is not ready any more.
+fn supervised_threads(metrics: &Arc<Metrics>, readiness: &Readiness) -> Tasks {
+    let (metrics, readiness) = (Arc::clone(metrics), readiness.clone());
+    Tasks::new(move |failure| {
+        metrics.broker.task_panics.increment(1);
+        let reason = format!("it has panicked, restart the broker: {}", failure.message);
+        readiness.not_ready(&format!("{} thread", failure.name), reason);
+    })
 }
 
 /// What is there once the log directories are open and the broker is registered.
@@ -173,6 +176,7 @@ struct Parts {
     membership: Membership,
     table: Arc<Table>,
     stop: CancellationToken,
+    threads: Tasks,
     data: Runtime,
     control: Runtime,
 }
@@ -192,9 +196,8 @@ impl Parts {
         let (handle, stop) = (self.control.handle().clone(), self.stop.clone());
         assignment.remove_leftovers();
         assignment.open_all(&handle);
-        std::thread::Builder::new()
-            .name("assignment".to_owned())
-            .spawn(move || assignment.run(&handle, &stop))
+        self.threads
+            .spawn_thread("assignment", move || assignment.run(&handle, &stop))
             .map_err(StartError::Thread)
     }
 
@@ -204,8 +207,8 @@ impl Parts {
             checkpoint_interval: storage.checkpoint_interval_ms.duration(),
             retention_interval: storage.retention_check_interval_ms.duration(),
         };
-        Maintenance::start(options, Arc::clone(&self.table), Arc::clone(&self.clock))
-            .map_err(StartError::Thread)
+        let (table, clock) = (Arc::clone(&self.table), Arc::clone(&self.clock));
+        Maintenance::start(options, table, clock, &self.threads).map_err(StartError::Thread)
     }
 
     /// Accepts connections on every listener.

@@ -20,5 +20,6 @@ mod full_disk;
 mod machine;
 mod one_partition;
 mod partition;
+mod threads;
 mod verdict;
 mod whole;

@@ -21,3 +21,4 @@ mod read;
 mod restart;
 mod support;
 mod topics;
+mod upkeep;

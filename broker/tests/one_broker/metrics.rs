@@ -14,10 +14,10 @@ use crate::limits::http;
 use crate::support::{Fixture, PATIENCE, create, numbered, publish, read};
 
 /// What the broker shows at one moment.
-struct Shown(String);
+pub struct Shown(String);
 
 impl Shown {
-    async fn now(fixture: &Fixture) -> Self {
+    pub async fn now(fixture: &Fixture) -> Self {
         let answer = http(fixture, "/metrics").await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -25,7 +25,7 @@ impl Shown {
     }
 
     /// Looks until `series` shows `value`; what happens on other tasks needs a moment to be counted.
-    async fn once(fixture: &Fixture, series: &str, value: f64) -> Self {
+    pub async fn once(fixture: &Fixture, series: &str, value: f64) -> Self {
         let began = tokio::time::Instant::now();
         loop {
             let shown = Self::now(fixture).await;
@@ -42,7 +42,7 @@ impl Shown {
     }
 
     #[track_caller]
-    fn get(&self, series: &str) -> f64 {
+    pub fn get(&self, series: &str) -> f64 {
         self.find(series).unwrap_or_else(|| panic!("no {series} in\n{}", self.0))
     }
 

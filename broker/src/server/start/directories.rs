@@ -1,4 +1,4 @@
-//! Opens the log directories, gives each its flusher, and tells readiness how they are.
+//! Opens the log directories, gives each its threads, and tells readiness how they are.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,13 +8,32 @@ use thalweg_storage::{DirState, LogDir, LogDirOptions, OpenFiles, Owner};
 
 use super::count;
 use super::error::StartError;
-use crate::base::{Clock, Readiness};
+use crate::base::{Clock, Readiness, Tasks};
 use crate::config::BrokerConfig;
-use crate::metrics::Metrics;
-use crate::partition::{Directory, Flusher, FlusherWorker};
+use crate::metrics::{Metrics, amount};
+use crate::partition::{Directory, Flusher, FlusherWorker, Preparer, PreparerWorker};
 
 /// Blocks set aside on each disk for checkpoints and deletes.
 const RESERVE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The threads of all log directories.
+#[derive(Debug, Default)]
+pub(in crate::server) struct DirectoryWorkers {
+    flushers: Vec<FlusherWorker>,
+    preparers: Vec<PreparerWorker>,
+}
+
+impl DirectoryWorkers {
+    /// Ends them, the flushers last: they sync everything that is dirty.
+    pub(in crate::server) fn stop(&mut self) {
+        for preparer in self.preparers.drain(..) {
+            preparer.stop();
+        }
+        for flusher in self.flushers.drain(..) {
+            flusher.stop();
+        }
+    }
+}
 
 pub(super) fn open_directories(
     fs: &Arc<dyn FileSystem>,
@@ -45,26 +64,30 @@ fn descriptors_max() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Gives each log directory its flusher.
+/// Gives each log directory its threads.
 pub(super) fn run_directories(
     dirs: &[Arc<LogDir>],
     config: &BrokerConfig,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
-) -> Result<(Vec<Arc<Directory>>, Vec<FlusherWorker>), StartError> {
+    tasks: &Tasks,
+) -> Result<(Vec<Arc<Directory>>, DirectoryWorkers), StartError> {
     let mut directories = Vec::new();
-    let mut workers = Vec::new();
+    let mut workers = DirectoryWorkers::default();
     for dir in dirs {
         for ignored in dir.ignored() {
             tracing::warn!(dir = %dir.path().display(), error = %ignored, "checkpoint not believed");
         }
         let figures = metrics.directory(dir.path());
+        figures.free_bytes_min.set(amount(config.storage.free_bytes_min.bytes()));
         let threads = count(config.storage.flush_threads);
         let syncs = Arc::clone(&figures.syncs);
-        let (flusher, worker) =
-            Flusher::start(dir, threads, Arc::clone(clock), syncs).map_err(StartError::Thread)?;
-        directories.push(Arc::new(Directory::new(Arc::clone(dir), flusher, figures)));
-        workers.push(worker);
+        let (flusher, worker) = Flusher::start(dir, threads, Arc::clone(clock), syncs, tasks)
+            .map_err(StartError::Thread)?;
+        workers.flushers.push(worker);
+        let (preparer, worker) = Preparer::start(tasks).map_err(StartError::Thread)?;
+        workers.preparers.push(worker);
+        directories.push(Arc::new(Directory::new(Arc::clone(dir), flusher, preparer, figures)));
     }
     Ok((directories, workers))
 }
