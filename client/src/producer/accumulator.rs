@@ -19,6 +19,7 @@ use super::options::ProducerOptions;
 use super::partitioner::{Sticky, index, of_key};
 use super::queue::{Gathered, Gathering, PartitionQueue};
 use super::receipt::{Outcome, Receipt};
+use super::stats::Counters;
 use crate::clock::{now, wall_clock};
 use crate::error::SendError;
 use crate::record::Record;
@@ -105,6 +106,8 @@ pub(crate) struct Accumulator {
     /// Wakes the sender.
     pub(crate) wake: Notify,
     pub(crate) memory: Memory,
+    /// What was delivered, and how.
+    pub(super) counters: Counters,
     /// Builders with their buffers and codecs, for the next batches.
     spare: Mutex<VecDeque<BatchBuilder>>,
     compression: Compression,
@@ -130,6 +133,7 @@ impl Accumulator {
             replaced: Mutex::default(),
             wake: Notify::new(),
             memory: Memory::new(options.memory_bytes_max),
+            counters: Counters::default(),
             spare: Mutex::default(),
             compression: options.compression,
             batch_bytes: options.batch_bytes,

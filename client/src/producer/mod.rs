@@ -16,7 +16,9 @@ mod queue;
 mod receipt;
 mod sender;
 mod sequence;
+mod stats;
 
 pub use handle::Producer;
 pub use options::ProducerBuilder;
 pub use receipt::{Delivered, Receipt};
+pub use stats::ProducerStats;
