@@ -32,7 +32,7 @@ pub struct Read {
 
 impl Read {
     /// Nothing: `from` is where the next read begins.
-    const fn empty(from: Offset) -> Self {
+    pub const fn empty(from: Offset) -> Self {
         Self { bytes: Bytes::new(), base: from, next: from, place: None }
     }
 

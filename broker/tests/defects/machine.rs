@@ -133,6 +133,14 @@ impl Machine {
         delivered
     }
 
+    /// Runs beside the test.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
+    }
+
     /// Everything that can be read now.
     pub fn read(&self) -> Vec<ConsumedRecord> {
         let client = self.client();

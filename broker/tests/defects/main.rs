@@ -15,6 +15,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod cold;
 mod failed_sync;
 mod full_disk;
 mod machine;

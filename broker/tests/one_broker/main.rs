@@ -13,6 +13,7 @@
 )]
 
 mod bad_input;
+mod cold;
 mod limits;
 mod log_dirs;
 mod metrics;
