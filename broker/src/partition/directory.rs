@@ -85,8 +85,9 @@ impl Directory {
         }
     }
 
-    /// Shows how it stands, for the metrics.
-    pub fn show(&self) {
+    /// Shows how it stands, for the metrics; its logs take `log_bytes`.
+    pub fn show(&self, log_bytes: u64) {
+        self.metrics.log_bytes.set(amount(log_bytes));
         self.metrics.set_state(DirectoryState::from(&self.dir.state()));
         // A disk that does not answer keeps the figures that it last had.
         if let Ok(space) = self.dir.fs().space(self.dir.path()) {

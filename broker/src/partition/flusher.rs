@@ -38,6 +38,7 @@ struct Shared {
     wake: Condvar,
     clock: Arc<dyn Clock>,
     limits: FlushLimits,
+    metrics: Arc<SyncMetrics>,
 }
 
 #[derive(Debug)]
@@ -66,13 +67,18 @@ impl Flusher {
         threads_max: usize,
         clock: Arc<dyn Clock>,
         metrics: Arc<SyncMetrics>,
-    ) -> io::Result<(Self, Worker)> {
         tasks: &Tasks,
+    ) -> io::Result<(Self, Worker)> {
         let limits = FlushLimits::default();
         let state =
             State { commit: GroupCommit::new(limits), partitions: HashMap::new(), stopping: false };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), clock, limits });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            clock,
+            limits,
+            metrics,
+        });
         let flusher = Self { shared: Arc::clone(&shared) };
         let dir = Arc::clone(dir);
         let thread = tasks.spawn_thread("flusher", move || {
@@ -80,8 +86,8 @@ impl Flusher {
             while let Some(round) = shared.next_round() {
                 let began = shared.clock.now();
                 let results = sync_all(&round, threads_max);
-                metrics.synced(round.len(), shared.clock.now().since(began));
-                shared.finish(&dir, results, &metrics);
+                shared.metrics.synced(round.len(), shared.clock.now().since(began));
+                shared.finish(&dir, results);
             }
         })?;
         Ok((flusher.clone(), Worker { flusher, thread: Some(thread) }))
@@ -106,6 +112,7 @@ impl Flusher {
         let mut state = self.shared.lock();
         state.commit.appended(partition.at(), partition.reader().log_end(), bytes, urgency, now);
         state.partitions.entry(partition.at()).or_insert_with(|| Arc::clone(partition));
+        self.shared.metrics.queued(state.partitions.len());
         drop(state);
         self.shared.wake.notify_one();
     }
@@ -115,6 +122,7 @@ impl Flusher {
         let mut state = self.shared.lock();
         state.commit.removed(&partition);
         state.partitions.remove(&partition);
+        self.shared.metrics.queued(state.partitions.len());
     }
 }
 
@@ -146,14 +154,6 @@ impl Drop for OfflineOnPanic<'_> {
 }
 
 impl Shared {
-    /// Waits for the next round; none when the flusher shall stop and nothing is left to sync.
-    fn next_round(&self) -> Option<Vec<Arc<Partition>>> {
-        let mut state = self.lock();
-        loop {
-            let now = self.clock.now().get();
-            let round =
-                if state.stopping { state.commit.begin_all() } else { state.commit.begin(now) };
-            if !round.is_empty() {
     /// Nothing is synced any more: those who wait are told.
     fn abandon(&self) {
         let abandoned: Vec<_> =
@@ -163,6 +163,14 @@ impl Shared {
         }
     }
 
+    /// Waits for the next round; none when the flusher shall stop and nothing is left to sync.
+    fn next_round(&self) -> Option<Vec<Arc<Partition>>> {
+        let mut state = self.lock();
+        loop {
+            let now = self.clock.now().get();
+            let round =
+                if state.stopping { state.commit.begin_all() } else { state.commit.begin(now) };
+            if !round.is_empty() {
                 let partition = |flush: &thalweg_storage::Flush<TopicPartition>| {
                     state.partitions.get(&flush.log).map(Arc::clone)
                 };
@@ -182,7 +190,7 @@ impl Shared {
     }
 
     /// Publishes what was synced; a failure takes the directory offline for good.
-    fn finish(&self, dir: &LogDir, results: Vec<Synced>, metrics: &SyncMetrics) {
+    fn finish(&self, dir: &LogDir, results: Vec<Synced>) {
         let mut outcomes = Vec::with_capacity(results.len());
         for (partition, result) in &results {
             outcomes.push((
@@ -190,7 +198,7 @@ impl Shared {
                 match result {
                     Ok(_) => SyncResult::Synced,
                     Err(error) => {
-                        metrics.failed();
+                        self.metrics.failed();
                         dir.failed(&format!("sync of {partition}"), error);
                         SyncResult::Failed
                     }
@@ -210,6 +218,7 @@ impl Shared {
                 state.partitions.remove(&partition.at());
             }
         }
+        self.metrics.queued(state.partitions.len());
         drop(state);
         for partition in abandoned {
             partition.waiters().fail();

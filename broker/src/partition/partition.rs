@@ -20,7 +20,7 @@ use super::replica::{Effect, Input, Replica};
 use super::settings::Settings;
 use super::waiters::{Commit, Waiters};
 use crate::base::Monotonic;
-use crate::metrics::{PartitionFigures, PartitionMetrics, TopicMetrics};
+use crate::metrics::{PartitionFigures, PartitionMetrics, TopicSeries};
 
 /// A batch that is in the log.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub struct Parts {
     /// The high watermark as it was last written down.
     pub high_watermark: Offset,
     /// What is counted of the topic.
-    pub traffic: Arc<TopicMetrics>,
+    pub traffic: TopicSeries,
     /// What is shown of the partition.
     pub figures: PartitionMetrics,
 }
@@ -89,7 +89,7 @@ pub struct Partition {
     leading: AtomicI32,
     /// Whether the flusher has been told of bytes that it has not yet taken up.
     pub(super) dirty: AtomicU8,
-    pub(super) traffic: Arc<TopicMetrics>,
+    pub(super) traffic: TopicSeries,
     figures: PartitionMetrics,
 }
 
@@ -439,10 +439,11 @@ impl Partition {
         }
     }
 
-    /// Shows where the partition stands, for the metrics.
-    pub fn show(&self) {
+    /// Shows where the partition stands, for the metrics; says what its log takes.
+    pub fn show(&self) -> u64 {
         let Description { log_start, high_watermark, log_end, bytes: log_bytes } = self.describe();
         self.figures.show(&PartitionFigures { log_start, high_watermark, log_end, log_bytes });
+        log_bytes
     }
 
     /// The durability that the topic asks for.

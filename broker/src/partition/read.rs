@@ -219,6 +219,7 @@ impl Fetched {
     /// The records: whole batches as they are stored. Counts them as sent.
     pub fn into_records(self) -> Bytes {
         self.traffic.fetched_bytes.increment(self.bytes() as u64);
+        self.traffic.fetched_records.increment(self.read.as_ref().map_or(0, Read::span));
         self.read.map_or_else(Bytes::new, Read::into_bytes)
     }
 }

@@ -216,12 +216,13 @@ impl Parts {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
-            reads: ReadPool::new(READS_MAX),
+            reads: ReadPool::new(READS_MAX, self.metrics.broker.cold_reads.clone()),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),
         });
         let limits = Arc::new(Limits::of(&self.config.limits, &self.metrics.connections));
+        self.metrics.connections.open_max.set(self.config.limits.connections_max);
         let (granted, shown) =
             (Arc::clone(&limits), self.metrics.connections.request_memory_bytes.clone());
         self.metrics.before_render(move || shown.set(amount(granted.granted_bytes() as u64)));
