@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch, check_produced};
 use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
-use thalweg_storage::{CheckedBatch, Log, LogDir, LogReader, RecoveryMark, SegmentAppend};
+use thalweg_storage::{
+    CheckedBatch, Log, LogDir, LogReader, RecoveryMark, Scrubbed, SegmentAppend,
+};
 
 use super::directory::Directory;
 use super::error::PartitionError;
@@ -347,6 +349,13 @@ impl Partition {
             .map_err(|error| PartitionError::Log { name: self.to_string(), error })?;
         self.directory.metrics().removed_segments.increment(removed.segments as u64);
         Ok(removed.segments)
+    }
+
+    /// Counts what a piece of the scrub came to.
+    pub(super) fn count_scrubbed(&self, done: &Scrubbed) {
+        let metrics = self.directory.metrics();
+        metrics.scrubbed_bytes.increment(done.bytes);
+        metrics.recovery.corrupt_ranges.increment(done.found.len() as u64);
     }
 
     /// Closes the log for good: nothing can be appended or read any more.

@@ -25,7 +25,7 @@ use crate::api::{ReadPool, Services};
 use crate::base::{Clock, Readiness, SystemClock, Tasks};
 use crate::config::BrokerConfig;
 use crate::metrics::{Metrics, amount};
-use crate::partition::{Maintenance, MaintenanceOptions, Table};
+use crate::partition::{Maintenance, MaintenanceOptions, Scrub, ScrubOptions, Table};
 use crate::replication::{Assignment, AssignmentOptions};
 
 use directories::{DirectoryWorkers, open_directories, run_directories, watch_directories};
@@ -48,6 +48,7 @@ pub struct Broker {
     pub(super) connections: Tasks,
     pub(super) assignment: Option<JoinHandle<()>>,
     pub(super) maintenance: Option<Maintenance>,
+    pub(super) scrub: Option<Scrub>,
     pub(super) workers: DirectoryWorkers,
     pub(super) data: Option<Runtime>,
     pub(super) control: Option<Runtime>,
@@ -87,6 +88,7 @@ impl Broker {
             Parts { config, clock, metrics, membership, table, stop, threads, data, control };
         let assignment = parts.assign()?;
         let maintenance = parts.maintain()?;
+        let scrub = parts.scrub()?;
         let addresses = sockets.iter().map(|(.., address)| *address).collect();
         let connections = supervised(&parts.metrics);
         parts.open_doors(sockets, &tasks, &connections);
@@ -101,6 +103,7 @@ impl Broker {
             connections,
             assignment: Some(assignment),
             maintenance: Some(maintenance),
+            scrub: Some(scrub),
             workers,
             data: Some(parts.data),
             control: Some(parts.control),
@@ -209,6 +212,17 @@ impl Parts {
         };
         let (table, clock) = (Arc::clone(&self.table), Arc::clone(&self.clock));
         Maintenance::start(options, table, clock, &self.threads).map_err(StartError::Thread)
+    }
+
+    fn scrub(&self) -> Result<Scrub, StartError> {
+        let storage = &self.config.storage;
+        let options = ScrubOptions {
+            bytes_per_second: storage.scrub_bytes_per_second.bytes(),
+            interval: storage.scrub_interval_ms.duration(),
+        };
+        let (table, clock) = (Arc::clone(&self.table), Arc::clone(&self.clock));
+        let last_pass = self.metrics.broker.scrub_last_pass.clone();
+        Scrub::start(options, table, clock, last_pass, &self.threads).map_err(StartError::Thread)
     }
 
     /// Accepts connections on every listener.

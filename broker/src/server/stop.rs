@@ -45,6 +45,9 @@ impl Broker {
         if let Some(maintenance) = self.maintenance.take() {
             maintenance.stop();
         }
+        if let Some(scrub) = self.scrub.take() {
+            scrub.stop();
+        }
         self.workers.stop();
     }
 

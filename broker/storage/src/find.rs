@@ -67,8 +67,19 @@ impl Segment {
             // Looking for the next good batch reads everything behind the damage.
             return Err(would_wait());
         }
-        let Damage { from, position } = damage_at(walk)?;
-        let good = next_intact(walk.file(), position + 1, walk.end(), from, end_offset)?;
+        self.quarantine_damage(walk.file(), damage_at(walk)?, walk.end(), end_offset)
+    }
+
+    /// Remembers damage among the first `end` bytes; also says which batch comes behind it in this segment.
+    pub(crate) fn quarantine_damage(
+        &self,
+        file: &dyn File,
+        damage: Damage,
+        end: u64,
+        end_offset: Offset,
+    ) -> io::Result<(BadRange, Option<Found>)> {
+        let Damage { from, position } = damage;
+        let good = next_intact(file, position + 1, end, from, end_offset)?;
         let next_good = good.map_or(end_offset, |found| found.header.base_offset);
         let range = BadRange { from, next_good };
         self.quarantine(range);

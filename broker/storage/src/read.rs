@@ -254,7 +254,7 @@ fn read_segment(
 }
 
 /// The damaged range that a batch is when its leader epoch, which no checksum covers, is not that of its offset.
-fn wrong_epoch(found: &Found, epochs: &EpochTable) -> Option<BadRange> {
+pub(crate) fn wrong_epoch(found: &Found, epochs: &EpochTable) -> Option<BadRange> {
     let (from, next_good) = (found.header.base_offset, found.header.next_offset());
     let known = epochs.epoch_at(from)?;
     (known != found.header.leader_epoch).then_some(BadRange { from, next_good })

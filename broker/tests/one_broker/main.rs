@@ -20,6 +20,7 @@ mod metrics;
 mod produce;
 mod read;
 mod restart;
+mod scrub;
 mod support;
 mod topics;
 mod upkeep;
