@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_protocol::{ErrorCode, TopicPartition};
+use thalweg_storage::Hold;
 use tokio_util::sync::CancellationToken;
 
 use super::read_pool::ReadPool;
@@ -123,6 +124,15 @@ pub(crate) enum Begun {
     Waiting(Waiting),
     /// It gets no answer: a produce request with `acks=none`. Its failure can only be told by closing.
     Silent(Result<(), Failure>),
+impl Response {
+    /// What its bytes keep on the disk while they wait to be sent.
+    pub(crate) fn holds(&self) -> Vec<Hold> {
+        let Self::Fetch(response) = self else { return Vec::new() };
+        let records = response.items.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+        records.filter_map(|records| records.hold.clone()).collect()
+    }
+}
+
 }
 
 /// Begins a request. Appends are finished when this returns, so that requests of one connection take effect

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
+use thalweg_storage::Hold;
 use tokio::sync::Notify;
 
 use super::{Begun, Context, Failure, Services};
@@ -41,6 +42,8 @@ pub(crate) struct Records {
     pub(crate) high_watermark: Offset,
     pub(crate) log_start: Offset,
     pub(crate) bytes: Bytes,
+    /// What they keep on the disk while they wait to be sent.
+    pub(crate) hold: Option<Hold>,
 }
 
 /// One reading of everything that was asked for.
@@ -181,6 +184,7 @@ impl Attempt {
         let records = |fetched: Fetched| Records {
             high_watermark: fetched.high_watermark,
             log_start: fetched.log_start,
+            hold: fetched.hold(),
             bytes: fetched.into_records(),
         };
         let items = self.items.into_iter();

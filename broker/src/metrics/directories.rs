@@ -24,6 +24,8 @@ pub struct DirectoryMetrics {
     pub log_bytes: Gauge,
     /// Segments removed by retention or by deleting records.
     pub removed_segments: Counter,
+    /// Bytes of deleted segments that readers still hold.
+    pub pinned_bytes: Gauge,
     /// Bytes that the scrub has checked.
     pub scrubbed_bytes: Counter,
     /// Times an append reserved blocks or made a segment's file itself.
@@ -104,6 +106,7 @@ impl DirectoryMetrics {
             free_bytes_min: gauge(names::DIRECTORY_FREE_MIN),
             log_bytes: gauge(names::DIRECTORY_LOGS),
             removed_segments: registry.counter(names::REMOVED_SEGMENTS, &labels),
+            pinned_bytes: gauge(names::PINNED_BYTES),
             scrubbed_bytes: registry.counter(names::SCRUBBED_BYTES, &labels),
             made_in_append: registry.counter(names::MADE_IN_APPEND, &labels),
             syncs: Arc::new(SyncMetrics {

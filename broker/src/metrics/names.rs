@@ -218,6 +218,8 @@ metrics! {
         "Logs with bytes that wait for a sync or are being synced.";
     REMOVED_SEGMENTS = Counter, "thalweg_removed_segments_total", Count, ["directory"],
         "Segments removed by retention or by deleting records.";
+    PINNED_BYTES = Gauge, "thalweg_pinned_deleted_bytes", Bytes, ["directory"],
+        "Bytes of deleted segments that readers still hold: the disk has them back when these have been sent.";
     SCRUBBED_BYTES = Counter, "thalweg_scrubbed_bytes_total", Bytes, ["directory"],
         "Bytes of closed segments that the scrub has read and checked.";
     MADE_IN_APPEND = Counter, "thalweg_made_in_append_total", Count, ["directory"],

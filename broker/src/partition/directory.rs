@@ -57,9 +57,11 @@ impl Directory {
             return;
         }
         let held = table.held_by(self.dir.directory_id());
-        let marks = || held.iter().map(|partition| partition.recovery_mark());
-        let highs = held.iter().map(|partition| (partition.at(), partition.high_watermark()));
-        let starts = held.iter().map(|partition| (partition.at(), partition.reader().log_start()));
+        // Looked at under the checkpoint's lock, under which a deletion takes its rows out, too: no row comes back.
+        let living = || held.iter().filter(|partition| !partition.is_deleted());
+        let marks = || living().map(|partition| partition.recovery_mark());
+        let highs = living().map(|partition| (partition.at(), partition.high_watermark()));
+        let starts = living().map(|partition| (partition.at(), partition.reader().log_start()));
         let written = self
             .dir
             .write_recovery_points(marks)
@@ -74,7 +76,8 @@ impl Directory {
             return;
         }
         let held = table.held_by(self.dir.directory_id());
-        let appends = held.iter().map(|partition| (partition.at(), partition.segment_appends()));
+        let living = held.iter().filter(|partition| !partition.is_deleted());
+        let appends = living.map(|partition| (partition.at(), partition.segment_appends()));
         self.report("times of last appends", self.dir.write_last_appends(appends));
     }
 
@@ -88,6 +91,7 @@ impl Directory {
     /// Shows how it stands, for the metrics; its logs take `log_bytes`.
     pub fn show(&self, log_bytes: u64) {
         self.metrics.log_bytes.set(amount(log_bytes));
+        self.metrics.pinned_bytes.set(amount(self.dir.pinned_bytes()));
         self.metrics.set_state(DirectoryState::from(&self.dir.state()));
         // A disk that does not answer keeps the figures that it last had.
         if let Ok(space) = self.dir.fs().space(self.dir.path()) {

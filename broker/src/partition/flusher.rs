@@ -196,6 +196,8 @@ impl Shared {
             outcomes.push((
                 partition.at(),
                 match result {
+                    // It failed meanwhile, by a write for example: nothing is acknowledged any more.
+                    Ok(_) if dir.is_offline() => SyncResult::Failed,
                     Ok(_) => SyncResult::Synced,
                     Err(error) => {
                         self.metrics.failed();

@@ -2,7 +2,7 @@
 //! carries out what it says.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -92,6 +92,8 @@ pub struct Partition {
     /// Whether the flusher has been told of bytes that it has not yet taken up.
     pub(super) dirty: AtomicU8,
     pub(super) traffic: TopicSeries,
+    /// Its topic was deleted.
+    deleted: AtomicBool,
     figures: PartitionMetrics,
 }
 
@@ -120,6 +122,7 @@ impl Partition {
             leading: AtomicI32::new(LeaderEpoch::UNCHECKED.get()),
             dirty: AtomicU8::new(CLEAN),
             traffic: parts.traffic,
+            deleted: AtomicBool::new(false),
             figures: parts.figures,
         }
     }
@@ -352,6 +355,21 @@ impl Partition {
     }
 
     /// Counts what a piece of the scrub came to.
+    /// Takes the partition out of use: it was deleted, and its folder is about to be removed. No checkpoint tells of it
+    /// any more, and what readers still hold of its files is counted.
+    pub fn delete(&self) -> Result<(), PartitionError> {
+        // Before its rows are forgotten: a checkpoint that is being written puts none back afterwards.
+        self.deleted.store(true, Ordering::Release);
+        let closed = self.close();
+        self.reader.discard();
+        closed
+    }
+
+    /// Whether it was deleted.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted.load(Ordering::Acquire)
+    }
+
     pub(super) fn count_scrubbed(&self, done: &Scrubbed) {
         let metrics = self.directory.metrics();
         metrics.scrubbed_bytes.increment(done.bytes);

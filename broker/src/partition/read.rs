@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs};
 use thalweg_storage::defects::{Defect, planted};
-use thalweg_storage::{DirState, Read, ReadError};
+use thalweg_storage::{DirState, Hold, Read, ReadError};
 
 use super::error::PartitionError;
 use super::partition::Partition;
@@ -199,6 +199,11 @@ impl Fetched {
     /// How many bytes of records there are.
     pub fn bytes(&self) -> usize {
         self.read.as_ref().map_or(0, |read| read.bytes().len())
+    }
+
+    /// What the records keep from being given back to the disk while they wait to be sent.
+    pub fn hold(&self) -> Option<Hold> {
+        self.read.as_ref().and_then(Read::hold)
     }
 
     /// Whether sending them would wait for the disk.

@@ -310,7 +310,7 @@ impl Assignment {
     fn delete(&self, at: TopicPartition, entry: &PartitionEntry) {
         let removed = self.options.table.remove(at);
         if let Some(partition) = &removed
-            && let Err(error) = partition.close()
+            && let Err(error) = partition.delete()
         {
             tracing::warn!(%partition, %error, "a deleted partition did not close well");
         }

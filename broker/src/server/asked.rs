@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use thalweg_protocol::ErrorCode;
 use thalweg_protocol::codec::Chunks;
+use thalweg_storage::Hold;
 
 use crate::api::{Failure, Response};
 use crate::base::{Clock, Monotonic};
@@ -95,11 +96,12 @@ impl Asked {
             Ok(response) => self.times.count(response.failures()),
             Err(failure) => self.times.count([failure.code]),
         }
+        let holds = answer.as_ref().map(Response::holds).unwrap_or_default();
         let chunks = match answer {
             Ok(response) => encode(self.correlation, response),
             Err(failure) => encode_failure(self.correlation, failure),
         };
-        Answer { chunks, times: self.times }
+        Answer { chunks, holds, times: self.times }
     }
 }
 
@@ -120,6 +122,8 @@ impl Waiting {
 pub(super) struct Answer {
     /// The frame.
     pub(super) chunks: Chunks,
+    /// What it keeps on the disk until it is sent.
+    pub(super) holds: Vec<Hold>,
     times: Times,
 }
 

@@ -23,6 +23,7 @@ use super::asked::{Answer, Asked, Departures};
 use super::handshake::{Opened, Peer};
 use super::limits::{Admitted, Limits, Memory};
 use super::listener::Door;
+use super::pinning::{PINNED_MAX, Pinning};
 use super::requests::{DOOR, RequestCounts};
 use crate::api::{Begun, Context, Failure, Request, Services, begin};
 use crate::base::Monotonic;
@@ -59,6 +60,9 @@ pub(super) enum Closed {
     /// A large frame did not arrive in time.
     #[error("a frame that memory was set aside for did not arrive within {0:?}")]
     SlowFrame(Duration),
+    /// The client does not read, and what waits for it keeps space that is needed.
+    #[error("the disk is nearly full, and the client took nothing of deleted segments within {0:?}")]
+    PinsDeleted(Duration),
     /// The broker is stopping.
     #[error("the broker is stopping")]
     Stopping,
@@ -78,6 +82,7 @@ impl Closed {
             Self::HandshakeLate(_) => "handshake_late",
             Self::SlowReader { .. } => "slow_reader",
             Self::SlowFrame(_) => "slow_frame",
+            Self::PinsDeleted(_) => "pins_deleted",
             Self::Stopping => "stopping",
             Self::Unanswerable(_) => "unanswerable",
         }
@@ -96,6 +101,7 @@ pub(super) struct Connection {
     frames: FrameReader,
     outbox: Outbox,
     departures: Departures,
+    pinning: Pinning,
     waiting: FuturesUnordered<BoxFuture<'static, Ready>>,
     /// The bytes of the requests in `waiting`.
     waiting_bytes: usize,
@@ -121,12 +127,15 @@ impl Connection {
         let Opened { mut frames, answer, peer, admitted } = opened;
         frames.set_bytes_max(limits.frame_bytes_max);
         let mut outbox = Outbox::default();
+        let mut pinning = Pinning::new();
+        pinning.push(answer.iter().map(Bytes::len).sum(), []);
         outbox.push(answer);
         Self {
             stream,
             frames,
             outbox,
             departures: Departures::default(),
+            pinning,
             waiting: FuturesUnordered::new(),
             waiting_bytes: 0,
             peer,
@@ -168,6 +177,7 @@ impl Connection {
                 written = self.outbox.write_some(&self.stream), if !self.outbox.is_empty() => {
                     let written = written?;
                     self.metrics.sent_bytes.increment(written as u64);
+                    self.pinning.written(written);
                     self.departures.written(written, &*self.services.clock);
                     self.active = Instant::now();
                 }
@@ -198,7 +208,9 @@ impl Connection {
     }
 
     /// Puts an answer behind those that wait to be sent.
-    fn send(&mut self, answer: Answer) {
+    fn send(&mut self, mut answer: Answer) {
+        let bytes = answer.chunks.iter().map(Bytes::len).sum();
+        self.pinning.push(bytes, std::mem::take(&mut answer.holds));
         let chunks = self.departures.push(answer, self.outbox.bytes());
         self.outbox.push(chunks);
     }
@@ -272,9 +284,15 @@ impl Connection {
         }
     }
 
+    /// When to look whether the connection has to end.
+    fn expires(&self) -> Instant {
+        let silent = self.silent_until();
+        self.pinning.look_at().map_or(silent, |look| look.min(silent))
+    }
+
     /// When the connection has been without progress for too long. A client that waits for an answer is not
     /// idle: the answer's deadline ends that wait.
-    fn expires(&self) -> Instant {
+    fn silent_until(&self) -> Instant {
         let allowed = if !self.outbox.is_empty() {
             self.limits.slow_reader_max
         } else if self.waiting.is_empty() {
@@ -291,7 +309,13 @@ impl Connection {
         }
     }
 
-    fn expired(&self) -> Result<(), Closed> {
+    fn expired(&mut self) -> Result<(), Closed> {
+        if self.pinning.is_due() {
+            return Err(Closed::PinsDeleted(PINNED_MAX));
+        }
+        if Instant::now() < self.silent_until() {
+            return Ok(());
+        }
         if self.memory.granted_at().is_some_and(|at| at.elapsed() >= self.limits.large_frame_max) {
             return Err(Closed::SlowFrame(self.limits.large_frame_max));
         }

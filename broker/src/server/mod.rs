@@ -11,6 +11,7 @@ mod handshake;
 mod limits;
 mod listener;
 mod requests;
+mod pinning;
 mod start;
 mod stop;
 

@@ -29,6 +29,7 @@ mod ahead;
 mod append;
 pub mod checkpoint;
 pub mod defects;
+mod deleted;
 mod ends;
 mod enter;
 mod epoch;
@@ -65,6 +66,7 @@ mod visit;
 mod walk;
 
 pub use append::{Appended, CheckedBatch};
+pub use deleted::Hold;
 pub use epoch::{EpochEnd, EpochError, EpochStart, EpochTable};
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::{Flush, FlushLimits, GroupCommit, SyncResult, Urgency};

@@ -95,7 +95,7 @@ impl Log {
         let folder = dir.existing_folder(partition)?;
         check_identity(dir, &folder, partition)?;
         let (fs, files) = (Arc::clone(dir.fs()), Arc::clone(dir.open_files()));
-        let home = Arc::new(Home { fs, files, folder });
+        let home = Arc::new(Home { fs, files, folder, deleted: Arc::clone(dir.deleted_files()) });
         let failed = |error| LogError::io("recover the log in", &home.folder, error);
         let found = list(&home)?;
         if found.is_empty() && believed.recovery_point.max(believed.log_start) > Offset::ZERO {

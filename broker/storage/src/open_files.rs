@@ -102,7 +102,7 @@ impl OpenFiles {
             pins: AtomicU32::new(0),
             used: AtomicU64::new(0),
             map_bytes: AtomicUsize::new(map_bytes),
-            held: Mutex::new(Held { path, file: None, map: None, place: None }),
+            held: Mutex::new(Held { path, file: None, map: None, place: None, made: Vec::new() }),
         })
     }
 
@@ -182,6 +182,8 @@ struct Held {
     path: PathBuf,
     file: Option<Arc<dyn File>>,
     map: Option<Arc<dyn Map>>,
+    /// Maps that were made and may still be in use.
+    made: Vec<Weak<dyn Map>>,
     /// The slot's key in the table's order, while it is open.
     place: Option<u64>,
 }
@@ -220,9 +222,16 @@ impl Slot {
         };
         let map = file.map(self.map_bytes.load(Ordering::Relaxed))?;
         held.map = Some(Arc::clone(&map));
+        held.made.retain(|made| made.strong_count() > 0);
+        held.made.push(Arc::downgrade(&map));
         drop(held);
         self.enter();
         Ok(map)
+    }
+
+    /// The maps that were made of the file and may still be in use.
+    pub(crate) fn maps_made(&self) -> Vec<Weak<dyn Map>> {
+        self.held().made.clone()
     }
 
     /// Marks the slot as just used.

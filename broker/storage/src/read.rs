@@ -11,6 +11,7 @@ use std::{fmt, io};
 use bytes::Bytes;
 use thalweg_protocol::Offset;
 
+use crate::deleted::Hold;
 use crate::epoch::EpochTable;
 use crate::error::ReadError;
 use crate::find::Lookup;
@@ -28,12 +29,13 @@ pub struct Read {
     base: Offset,
     next: Offset,
     place: Option<(Arc<dyn Map>, usize)>,
+    hold: Option<Hold>,
 }
 
 impl Read {
     /// Nothing: `from` is where the next read begins.
     pub const fn empty(from: Offset) -> Self {
-        Self { bytes: Bytes::new(), base: from, next: from, place: None }
+        Self { bytes: Bytes::new(), base: from, next: from, place: None, hold: None }
     }
 
     /// The batches; empty when there is nothing yet. The first one may begin below the offset that was asked
@@ -55,6 +57,11 @@ impl Read {
     /// How many offsets the batches span: their records, unless some were compacted away.
     pub fn span(&self) -> u64 {
         u64::try_from(self.next.get() - self.base.get()).unwrap_or_default()
+    }
+
+    /// What the bytes keep from being given back to the disk; nothing when there are none.
+    pub fn hold(&self) -> Option<Hold> {
+        self.hold.clone().filter(|_| !self.bytes.is_empty())
     }
 
     /// Whether touching the bytes may wait for the disk.
@@ -177,7 +184,10 @@ impl LogReader {
             other => other.map_err(|error| ReadError::io("read", &path(), error))?,
         };
         match read {
-            InSegment::Read(read) => Ok(InLog::Read(read)),
+            InSegment::Read(mut read) => {
+                read.hold = Some(Hold::new(segment, self.dir()));
+                Ok(InLog::Read(read))
+            }
             InSegment::Nothing => Ok(InLog::Nothing),
             // A cut in between has changed the epochs under our eyes.
             InSegment::Bad(_) if self.log_end() < log_end => Ok(InLog::Nothing),
@@ -250,6 +260,7 @@ fn read_segment(
         base: first.header.base_offset,
         next: last.header.next_offset(),
         place: Some((map, at)),
+        hold: None,
     }))
 }
 

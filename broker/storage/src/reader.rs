@@ -123,6 +123,13 @@ impl LogReader {
         self.shared.epochs.load().epoch_at(offset)
     }
 
+    /// The partition is deleted, and its folder about to be removed: what readers still hold of it is counted.
+    pub fn discard(&self) {
+        for segment in self.segments().as_slice() {
+            segment.discard();
+        }
+    }
+
     /// The ranges that are known to be damaged.
     pub fn bad_ranges(&self) -> Vec<BadRange> {
         self.segments().as_slice().iter().flat_map(|segment| segment.bad_ranges()).collect()

@@ -20,7 +20,7 @@ use crate::fs::File;
 use crate::open::Believed;
 use crate::recovery::{After, Case, Decision, Next, Place, Seen, Stop, decide};
 use crate::segment::{BadRange, Home, Segment};
-use crate::tail::{copy_aside, rewrite, set_aside};
+use crate::tail::{copy_aside, remove_old_cuts, rewrite, set_aside};
 use crate::walk::{Damage, Found, Step, Walk, damage_at, is_intact, next_intact, total_bytes};
 
 /// What opening a log found and did.
@@ -334,7 +334,9 @@ impl Recovery<'_> {
         expected: Offset,
     ) -> io::Result<()> {
         let cut_bytes = range.end.saturating_sub(range.start);
+        let mut aside = Vec::new();
         if cut_bytes > 0 {
+            aside.push(expected);
             let position = range.start;
             let copied = copy_aside(self.home, file, range, expected)?;
             self.report.cut_bytes_lost += if copied { 0 } else { cut_bytes };
@@ -344,8 +346,10 @@ impl Recovery<'_> {
         }
         for later in self.files.iter().skip(place + 1) {
             set_aside(self.home, later.base_offset)?;
+            aside.push(later.base_offset);
             self.report.cut_bytes += later.bytes;
         }
+        remove_old_cuts(self.home, &aside);
         self.home.fs.sync_folder(&self.home.folder)
     }
 }

@@ -22,6 +22,7 @@ use thalweg_protocol::{Offset, TimestampMs};
 
 use crate::ahead::{Prepared, Room};
 use crate::checkpoint::aside;
+use crate::deleted::DeletedFiles;
 use crate::extent::Extent;
 use crate::folder::{FileKind, FileName};
 use crate::fs::{File, FileSystem, Map, Resident, would_wait};
@@ -34,6 +35,7 @@ pub(crate) struct Home {
     pub(crate) fs: Arc<dyn FileSystem>,
     pub(crate) files: Arc<OpenFiles>,
     pub(crate) folder: PathBuf,
+    pub(crate) deleted: Arc<DeletedFiles>,
 }
 
 /// Offsets that cannot be read, and why reading can go on behind them.
@@ -406,8 +408,23 @@ impl Segment {
 
     /// Removes the retired data file and closes it; its bytes stay readable through slices that are held.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        self.slot.close();
+        self.let_go();
         self.fs().remove(&deleted(&self.log_path()))
+    }
+
+    /// The whole folder is about to be removed: as [`retire`](Self::retire) and [`remove`](Self::remove) for the segment,
+    /// without touching its files.
+    pub(crate) fn discard(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.room.close();
+        self.let_go();
+    }
+
+    /// Closes the file; what readers hold of it is counted.
+    fn let_go(&self) {
+        let maps = self.slot.maps_made();
+        self.slot.close();
+        self.home.deleted.add(self.visible(), maps);
     }
 }
 

@@ -26,15 +26,23 @@ impl LogReader {
         let shared = &self.shared;
         // Guards no value: a panic under it leaves nothing half done.
         let _one_at_a_time = shared.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_online()?;
         // The end before the list: the list then holds every segment below this end.
         let taken = shared.ends.begin_sync();
         let synced = self.sync_files().and_then(|()| self.sync_folder());
         synced.and_then(|()| self.save_epochs()).inspect_err(|error| {
             shared.dir.fail(&format!("cannot sync {}: {error}", shared.home.folder.display()));
         })?;
+        // It failed meanwhile, elsewhere: what this sync says is believed no more.
+        self.check_online()?;
         let late = planted(Defect::PublishEndAfterSync);
         let taken = if late { shared.ends.begin_sync() } else { taken };
         Ok(shared.ends.finish_sync(taken))
+    }
+
+    fn check_online(&self) -> io::Result<()> {
+        let offline = || io::Error::other("the log directory is offline");
+        if self.dir().is_offline() { Err(offline()) } else { Ok(()) }
     }
 
     fn sync_files(&self) -> io::Result<()> {

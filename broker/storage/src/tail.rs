@@ -47,6 +47,22 @@ pub(crate) fn copy_aside(
     }
 }
 
+/// Of what was put aside in a partition's folder, only the newest stays: so many files, and all of the last time.
+const CUTS_KEPT: usize = 4;
+
+/// Removes older files that were put aside; those named by `latest` stay.
+pub(crate) fn remove_old_cuts(home: &Home, latest: &[Offset]) {
+    // They are kept for a human, and in nobody's way.
+    let listed = home.fs.list(&home.folder).unwrap_or_default();
+    let names = listed.iter().filter_map(|path| FileName::parse(path.file_name()?.to_str()?));
+    let older = names.filter(|name| name.kind == FileKind::Cut && !latest.contains(&name.offset));
+    let older: Vec<FileName> = older.collect();
+    let kept = CUTS_KEPT.saturating_sub(latest.len());
+    for name in older.iter().take(older.len().saturating_sub(kept)) {
+        drop(home.fs.remove(&name.path(&home.folder)));
+    }
+}
+
 /// Puts a whole segment aside under the same suffix, without its indexes.
 pub(crate) fn set_aside(home: &Home, base_offset: Offset) -> io::Result<()> {
     let path = |kind| FileName::new(base_offset, kind).path(&home.folder);

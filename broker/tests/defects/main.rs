@@ -21,6 +21,7 @@ mod full_disk;
 mod machine;
 mod one_partition;
 mod partition;
+mod pinned;
 mod threads;
 mod verdict;
 mod whole;

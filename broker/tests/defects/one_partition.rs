@@ -51,6 +51,7 @@ impl Gate {
 
 pub struct OnePartition {
     pub partition: Arc<Partition>,
+    pub directory: Arc<Directory>,
     flusher: Option<FlusherWorker>,
     preparer: Option<PreparerWorker>,
     gate: Arc<Gate>,
@@ -78,13 +79,14 @@ impl OnePartition {
         let metadata = PartitionMetadata { topic: at.topic, name: topic.to_string() };
         let log = Log::create(&dir, at, &metadata, settings.log.clone(), NOW).unwrap();
         let member = Member { broker: BrokerId::new(1), broker_epoch: BrokerEpoch::new(1) };
+        let directory = Arc::new(Directory::new(dir, flusher, preparer, figures));
         let partition = Arc::new(Partition::new(Parts {
             at,
             topic: topic.clone(),
             log,
             replica: Replica::new(member, settings.rules),
             settings,
-            directory: Arc::new(Directory::new(dir, flusher, preparer, figures)),
+            directory: Arc::clone(&directory),
             high_watermark: Offset::ZERO,
             traffic: metrics.topic(&topic),
             figures: metrics.partition(&topic, at.partition),
@@ -101,7 +103,7 @@ impl OnePartition {
         gate.set(true);
         let held = Arc::clone(&gate);
         disk.during_sync(move || held.pass());
-        Self { partition, flusher: Some(worker), preparer: Some(preparing), gate }
+        Self { partition, directory, flusher: Some(worker), preparer: Some(preparing), gate }
     }
 
     /// From now on syncs end.

@@ -1,7 +1,9 @@
 //! The partition's own promises: what is answered, read, deleted and refused while nothing is synced.
 
-use thalweg_broker::partition::PartitionError;
-use thalweg_protocol::{LeaderEpoch, Offset};
+use std::sync::Arc;
+
+use thalweg_broker::partition::{Outcome, PartitionError, Table};
+use thalweg_protocol::{BrokerId, ErrorCode, LeaderEpoch, Offset};
 use thalweg_storage::defects::Defect;
 
 use crate::one_partition::{EPOCH, OnePartition};
@@ -101,4 +103,60 @@ fn an_old_leader_epoch_is_fenced() {
         demand(is_unknown, format!("a fetch of an epoch to come: {newer:?}"))
     }
     assert_caught(Defect::IgnoreLeaderEpoch, scenario);
+}
+
+/// The write that failed may have been on the same disk: what a sync says afterwards is believed by nobody.
+#[test]
+fn a_sync_that_ends_after_its_directory_failed_acknowledges_nothing() {
+    let one = OnePartition::unsynced();
+    let commit = one.append(0, EPOCH).unwrap().commit.expect("vacuous: nobody waits");
+    one.partition.dir().fail("a write has failed");
+    one.let_sync();
+    assert_eq!(commit.blocking_recv().ok(), Some(Outcome::Unknown));
+    assert_eq!(one.partition.reader().synced_end(), Offset::ZERO);
+    assert_eq!(one.partition.high_watermark(), Offset::ZERO);
+}
+
+/// Its files are closed or gone, which used to look like a disk that failed.
+#[test]
+fn a_partition_that_is_deleted_while_it_is_read_answers_as_an_unknown_one() {
+    let one = OnePartition::unsynced();
+    one.append(0, EPOCH).unwrap();
+    one.let_sync();
+    let at = one.partition.at();
+    let table = Table::new(BrokerId::new(1), vec![Arc::clone(&one.directory)]);
+    table.insert(Arc::clone(&one.partition));
+    let answer = table.ask(at, |partition| {
+        table.remove(at);
+        partition.delete()?;
+        one.fetch(EPOCH)
+    });
+    let code = answer.map(|fetched| fetched.bytes()).map_err(|error| error.code());
+    assert_eq!(code, Err(ErrorCode::UnknownTopic));
+}
+
+/// A checkpoint that had begun before the deletion used to put the row back, where it stayed for ever.
+#[test]
+fn no_checkpoint_tells_of_a_partition_that_was_deleted() {
+    let one = OnePartition::unsynced();
+    let commit = one.append(0, EPOCH).unwrap().commit.expect("vacuous: nobody waits");
+    one.let_sync();
+    commit.blocking_recv().unwrap();
+    let (at, dir) = (one.partition.at(), one.partition.dir());
+    // Still in the table, as in the list of a checkpoint that has begun.
+    let table = Table::new(BrokerId::new(1), vec![Arc::clone(&one.directory)]);
+    table.insert(Arc::clone(&one.partition));
+    one.directory.checkpoint(&table);
+    one.directory.note_appends(&table);
+    assert_eq!(dir.recovery_point(at), Some(Offset::new(1)), "vacuous: it was never written");
+    assert!(!dir.last_appends(at).is_empty(), "vacuous: it was never written");
+    one.partition.delete().unwrap();
+    dir.delete_folder(at).unwrap();
+    one.directory.checkpoint(&table);
+    one.directory.note_appends(&table);
+    assert_eq!(
+        (dir.recovery_point(at), dir.log_start(at), dir.high_watermark(at)),
+        (None, None, None)
+    );
+    assert!(dir.last_appends(at).is_empty());
 }

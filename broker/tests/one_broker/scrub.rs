@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileExt;
 
 use thalweg_broker::base::{ByteSize, Millis};
-use thalweg_client::{ConsumeError, StartAt};
+use thalweg_client::{Compression, ConsumeError, StartAt};
 
 use crate::metrics::Shown;
 use crate::support::{Fixture, create, numbered, publish, within};
@@ -17,11 +17,13 @@ async fn a_bit_that_flips_on_the_disk_is_found_counted_and_told_to_its_readers()
     let client = fixture.client();
     let settings = [("segment.bytes", "16384"), ("max.message.bytes", "8192")];
     create(&client, "old", 1, &settings).await;
-    let producer = client.producer().batch_bytes(2_000).build().await.unwrap();
+    let producer =
+        client.producer().compression(Compression::None).batch_bytes(2_000).build().await.unwrap();
     publish(&producer, "old", 0, &numbered(&"x".repeat(500), 100)).await;
     let folders = std::fs::read_dir(fixture.data()).unwrap().map(|entry| entry.unwrap().path());
     let first = "00000000000000000000.log";
-    let log = folders.map(|folder| folder.join(first)).find(|log| log.exists()).unwrap();
+    let logs = folders.filter(|folder| !folder.ends_with("metadata")).map(|it| it.join(first));
+    let log = logs.into_iter().find(|log| log.exists()).unwrap();
     let file = std::fs::File::options().read(true).write(true).open(log).unwrap();
     let mut byte = [0];
     // In a record's value, where no header leads astray.

@@ -16,6 +16,7 @@ use crate::*;
 
 mod ahead;
 mod cold;
+mod cuts;
 mod scrub;
 
 const NOW: TimestampMs = TimestampMs::new(1_700_000_000_000);

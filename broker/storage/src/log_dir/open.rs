@@ -14,6 +14,7 @@ use super::points::{Kind, Points};
 use super::reserve::{self, Reserve};
 use super::state::{Gate, lock};
 use crate::checkpoint::CheckpointError;
+use crate::deleted::DeletedFiles;
 use crate::folder::FolderName;
 use crate::fs::FileSystem;
 use crate::open_files::OpenFiles;
@@ -56,6 +57,7 @@ pub struct LogDir {
     /// Held while the clean mark is removed or written.
     pub(super) mark: Mutex<()>,
     pub(super) reserve: Reserve,
+    deleted: Arc<DeletedFiles>,
     pub(super) recovery_points: Points,
     pub(super) log_starts: Points,
     pub(super) high_watermarks: Points,
@@ -99,6 +101,7 @@ impl LogDir {
             identity: Mutex::new(identity),
             is_new,
             ignored,
+            deleted: Arc::default(),
             mark: Mutex::new(()),
             options,
             _lock: guard,
@@ -123,6 +126,15 @@ impl LogDir {
     /// The process's table of open files.
     pub fn open_files(&self) -> &Arc<OpenFiles> {
         &self.options.open_files
+    }
+
+    pub(crate) const fn deleted_files(&self) -> &Arc<DeletedFiles> {
+        &self.deleted
+    }
+
+    /// Bytes of deleted segments that readers still hold: the disk gives them back when the last slice has left.
+    pub fn pinned_bytes(&self) -> u64 {
+        self.deleted.pinned_bytes()
     }
 
     /// Whose it is.

@@ -216,11 +216,24 @@ impl SimMap {
     }
 }
 
+/// A slice: as long as it lives, the map does, and the file keeps its blocks.
+struct Region {
+    bytes: Vec<u8>,
+    _map: Arc<SimMap>,
+}
+
+impl AsRef<[u8]> for Region {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Map for SimMap {
     /// A copy of the live bytes. Where the real map would be a signal, past the file's end, this panics.
     fn slice(self: Arc<Self>, position: usize, bytes: usize) -> Bytes {
         let copy = self.copy(position, bytes);
-        Bytes::from(copy.expect("a slice lies below the file's end and is taken before a crash"))
+        let bytes = copy.expect("a slice lies below the file's end and is taken before a crash");
+        Bytes::from_owner(Region { bytes, _map: self })
     }
 
     fn is_resident(&self, position: usize, bytes: usize) -> bool {

@@ -1,0 +1,46 @@
+//! What recovery puts aside does not pile up.
+
+use super::*;
+
+impl Fixture {
+    /// The offsets in the names of what was put aside.
+    fn cuts(&self) -> Vec<i64> {
+        let listed = self.disk.list(&self.dir.folder(partition())).unwrap();
+        let names = listed.iter().filter_map(|path| FileName::parse(path.file_name()?.to_str()?));
+        names.filter(|name| name.kind == FileKind::Cut).map(|name| name.offset.get()).collect()
+    }
+
+    /// Ends the process with a torn batch behind the log end, and opens the log again.
+    fn tear(&mut self) {
+        let end = self.log().log_end().get();
+        let file = self.disk.open(&self.path(0, FileKind::Log)).unwrap();
+        file.write_at(file.length().unwrap(), &[&[9; 50]]).unwrap();
+        let report = self.reopen(end);
+        assert_eq!(report.cut_bytes, 50, "vacuous: nothing was cut");
+    }
+}
+
+#[test]
+fn only_the_newest_of_what_was_cut_off_stays() {
+    let mut it = Fixture::with(LogOptions { preallocate: false, ..LogOptions::default() });
+    for _ in 0..7 {
+        it.append(1);
+        it.tear();
+    }
+    assert_eq!(it.cuts(), [4, 5, 6, 7]);
+}
+
+#[test]
+fn what_was_just_cut_off_stays_even_below_the_others() {
+    let mut it = Fixture::with(LogOptions { preallocate: false, ..LogOptions::default() });
+    for _ in 0..6 {
+        it.append(1);
+        it.tear();
+    }
+    // A leader has this replica cut its log, which makes a new segment; the old one is torn where it was sealed.
+    it.log().reset(offset(0), NOW).unwrap();
+    it.append(1);
+    it.reader().sync().unwrap();
+    it.tear();
+    assert_eq!(it.cuts(), [1, 4, 5, 6]);
+}
