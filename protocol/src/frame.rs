@@ -24,7 +24,10 @@ use crate::native::{PREFACE, RequestHeader, ResponseHeader, Wire};
 pub const LENGTH_BYTES: usize = 4;
 
 /// The largest frame before the handshake, in bytes after the length: strangers get no more memory.
-pub const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
+pub const HANDSHAKE_BYTES_MAX: usize = 4 * 1024;
+
+/// Room for all that may arrive before the handshake is done: one piece of memory that never grows.
+const FIRST_ROOM_BYTES: usize = HANDSHAKE_BYTES_MAX + PREFACE.len() + LENGTH_BYTES;
 
 /// Room for one read of a socket while no large frame is announced, in bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -87,7 +90,7 @@ impl FrameReader {
 
     /// How much room the next read should find.
     fn room(&self) -> Room {
-        let read_bytes = self.bytes_max.clamp(HANDSHAKE_BYTES_MAX, READ_BYTES);
+        let read_bytes = self.bytes_max.clamp(FIRST_ROOM_BYTES, READ_BYTES);
         match self.announced().map(|length| self.missing_bytes(length)) {
             Some(missing_bytes @ 1..) => Room {
                 enough_bytes: missing_bytes.min(read_bytes),

@@ -79,6 +79,17 @@ pub(crate) enum Response {
 }
 
 impl Response {
+    /// How many of its bytes are sent from the log, without a copy.
+    pub(crate) fn log_bytes(&self) -> usize {
+        match self {
+            Self::Fetch(response) => {
+                let read = response.items.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+                read.map(|records| records.bytes.len()).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// The codes of the parts that failed.
     pub(crate) fn failures(&self) -> Box<dyn Iterator<Item = ErrorCode> + '_> {
         fn codes<T>(
@@ -113,6 +124,15 @@ impl Response {
     }
 }
 
+impl Response {
+    /// What its bytes keep on the disk while they wait to be sent.
+    pub(crate) fn holds(&self) -> Vec<Hold> {
+        let Self::Fetch(response) = self else { return Vec::new() };
+        let records = response.items.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+        records.filter_map(|records| records.hold.clone()).collect()
+    }
+}
+
 /// A future that ends with the answer.
 pub(crate) type Waiting = Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
 
@@ -124,15 +144,6 @@ pub(crate) enum Begun {
     Waiting(Waiting),
     /// It gets no answer: a produce request with `acks=none`. Its failure can only be told by closing.
     Silent(Result<(), Failure>),
-impl Response {
-    /// What its bytes keep on the disk while they wait to be sent.
-    pub(crate) fn holds(&self) -> Vec<Hold> {
-        let Self::Fetch(response) = self else { return Vec::new() };
-        let records = response.items.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
-        records.filter_map(|records| records.hold.clone()).collect()
-    }
-}
-
 }
 
 /// Begins a request. Appends are finished when this returns, so that requests of one connection take effect

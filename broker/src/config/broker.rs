@@ -77,7 +77,8 @@ settings! {
         connections_max: u32 = 10_000, Allowed::Count(1, 1_000_000);
         /// Connections at once from one address.
         connections_per_address_max: u32 = 1_000, Allowed::Count(1, 1_000_000);
-        /// Connections at once that have not finished their handshake; each may hold 8 KiB.
+        /// Connections at once that have not finished their handshake; each may take 16 KiB of memory. One more closes
+        /// the one that has waited longest.
         handshakes_max: u32 = 1_000, Allowed::Count(1, 1_000_000);
         /// A connection that has not finished its handshake by then is closed.
         handshake_ms_max: Millis = Millis::seconds(10),
@@ -155,11 +156,9 @@ settings! {
 settings! {
     /// What is counted.
     pub struct MetricsConfig in "metrics" {
-        /// Partitions that get figures of their own, deleted ones included until the broker restarts; those beyond
-        /// count only in the sums.
+        /// Partitions that get figures of their own; those beyond count only in the sums.
         partition_series_max: u32 = 2_000, Allowed::Count(0, 1_000_000);
-        /// Topics that get figures of their own, deleted ones included until the broker restarts; those beyond are
-        /// counted together as "(other)".
+        /// Topics that get figures of their own; those beyond are counted together as "(other)".
         topic_series_max: u32 = 1_000, Allowed::Count(0, 1_000_000);
     }
 }

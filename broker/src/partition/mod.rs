@@ -17,6 +17,7 @@ mod directory;
 mod error;
 mod flusher;
 mod high_watermark;
+mod inflating;
 mod isr;
 mod leader;
 mod maintenance;

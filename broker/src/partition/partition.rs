@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch, check_produced};
+use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch};
 use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
 use thalweg_storage::{
@@ -17,6 +17,7 @@ use super::directory::Directory;
 use super::error::PartitionError;
 use super::flusher::CLEAN;
 use super::high_watermark::{Durability, Ends};
+use super::inflating;
 use super::leader::Leadership;
 use super::replica::{Effect, Input, Replica};
 use super::settings::Settings;
@@ -91,9 +92,9 @@ pub struct Partition {
     leading: AtomicI32,
     /// Whether the flusher has been told of bytes that it has not yet taken up.
     pub(super) dirty: AtomicU8,
-    pub(super) traffic: TopicSeries,
     /// Its topic was deleted.
     deleted: AtomicBool,
+    pub(super) traffic: TopicSeries,
     figures: PartitionMetrics,
 }
 
@@ -121,8 +122,8 @@ impl Partition {
             high_watermark: AtomicI64::new(high_watermark.get()),
             leading: AtomicI32::new(LeaderEpoch::UNCHECKED.get()),
             dirty: AtomicU8::new(CLEAN),
-            traffic: parts.traffic,
             deleted: AtomicBool::new(false),
+            traffic: parts.traffic,
             figures: parts.figures,
         }
     }
@@ -173,7 +174,7 @@ impl Partition {
             timestamp_min: now.plus(settings.timestamp_before_ms_max.saturating_neg()),
             keys_required: settings.keys_required,
         };
-        check_produced(records, &limits, scratch)
+        inflating::check(records, &limits, scratch)
             .map_err(|error| PartitionError::Batch { name: self.to_string(), error })
     }
 
@@ -354,7 +355,6 @@ impl Partition {
         Ok(removed.segments)
     }
 
-    /// Counts what a piece of the scrub came to.
     /// Takes the partition out of use: it was deleted, and its folder is about to be removed. No checkpoint tells of it
     /// any more, and what readers still hold of its files is counted.
     pub fn delete(&self) -> Result<(), PartitionError> {
@@ -370,6 +370,7 @@ impl Partition {
         self.deleted.load(Ordering::Acquire)
     }
 
+    /// Counts what a piece of the scrub came to.
     pub(super) fn count_scrubbed(&self, done: &Scrubbed) {
         let metrics = self.directory.metrics();
         metrics.scrubbed_bytes.increment(done.bytes);

@@ -15,7 +15,7 @@ use crate::config::{self, BrokerConfig, CleanupPolicy, TopicConfig, TopicOverrid
 const INFLATED_RATIO_MAX: usize = 1_000;
 
 /// The most that one batch may inflate to, in bytes: what its checks hold in memory at a time.
-const INFLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
+const INFLATED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A follower that has not caught up for so long leaves the in-sync set.
 const REPLICA_LAG_MAX: Duration = Duration::from_secs(30);
@@ -57,7 +57,9 @@ impl Settings {
                 lag_max: REPLICA_LAG_MAX,
             },
             batch_bytes_max: usize::try_from(topic.max_message_bytes).unwrap_or(usize::MAX),
-            inflated_bytes_max: INFLATED_BYTES_MAX,
+            // What may come uncompressed may come compressed.
+            inflated_bytes_max: usize::try_from(topic.max_message_bytes)
+                .map_or(usize::MAX, |bytes| bytes.max(INFLATED_BYTES_MAX)),
             inflated_ratio_max: INFLATED_RATIO_MAX,
             timestamp_before_ms_max: topic.message_timestamp_before_max_ms,
             timestamp_after_ms_max: topic.message_timestamp_after_max_ms,

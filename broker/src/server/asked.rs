@@ -96,12 +96,14 @@ impl Asked {
             Ok(response) => self.times.count(response.failures()),
             Err(failure) => self.times.count([failure.code]),
         }
+        let log_bytes = answer.as_ref().map_or(0, Response::log_bytes);
         let holds = answer.as_ref().map(Response::holds).unwrap_or_default();
         let chunks = match answer {
             Ok(response) => encode(self.correlation, response),
             Err(failure) => encode_failure(self.correlation, failure),
         };
-        Answer { chunks, holds, times: self.times }
+        let bytes = chunks.iter().map(bytes::Bytes::len).sum::<usize>();
+        Answer { chunks, holds, copied_bytes: bytes.saturating_sub(log_bytes), times: self.times }
     }
 }
 
@@ -124,34 +126,51 @@ pub(super) struct Answer {
     pub(super) chunks: Chunks,
     /// What it keeps on the disk until it is sent.
     pub(super) holds: Vec<Hold>,
+    /// Bytes of it that lie in memory of its own.
+    copied_bytes: usize,
     times: Times,
 }
 
 /// The answers whose bytes have not all been taken by the socket, in the order in which they leave.
 #[derive(Default)]
 pub(super) struct Departures {
-    /// Each with the place of its end among all bytes that this connection sends.
-    waiting: VecDeque<(u64, Times)>,
+    /// Each with the place of its end among all bytes that this connection sends, and what it holds in memory.
+    waiting: VecDeque<(u64, usize, Times)>,
     written: u64,
+    copied_bytes: usize,
 }
 
 impl Departures {
     /// `answer` is the last of `bytes` that wait to be written; hands out its chunks.
     pub(super) fn push(&mut self, answer: Answer, waiting_bytes: usize) -> Chunks {
         let bytes = answer.chunks.iter().map(bytes::Bytes::len).sum::<usize>() + waiting_bytes;
-        self.waiting.push_back((self.written + bytes as u64, answer.times));
+        self.copied_bytes += answer.copied_bytes;
+        let end = self.written + bytes as u64;
+        self.waiting.push_back((end, answer.copied_bytes, answer.times));
         answer.chunks
+    }
+
+    /// How many answers wait.
+    pub(super) fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many bytes of the answers that wait lie in memory of their own.
+    pub(super) const fn copied_bytes(&self) -> usize {
+        self.copied_bytes
     }
 
     /// The socket took so many bytes more.
     pub(super) fn written(&mut self, bytes: usize, clock: &dyn Clock) {
         self.written += bytes as u64;
-        if self.waiting.front().is_none_or(|(end, _)| *end > self.written) {
+        if self.waiting.front().is_none_or(|(end, ..)| *end > self.written) {
             return;
         }
         let now = clock.now();
-        while let Some((_, mut times)) = self.waiting.pop_front_if(|(end, _)| *end <= self.written)
+        while let Some((_, copied_bytes, mut times)) =
+            self.waiting.pop_front_if(|(end, ..)| *end <= self.written)
         {
+            self.copied_bytes -= copied_bytes;
             times.spent(Phase::Sending, now);
             times.ended(now);
         }

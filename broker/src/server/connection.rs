@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::asked::{Answer, Asked, Departures};
 use super::handshake::{Opened, Peer};
-use super::limits::{Admitted, Limits, Memory};
+use super::limits::{ANSWER_BYTES_MAX, Admitted, Limits, Memory};
 use super::listener::Door;
 use super::pinning::{PINNED_MAX, Pinning};
 use super::requests::{DOOR, RequestCounts};
@@ -57,11 +57,16 @@ pub(super) enum Closed {
         /// For how long.
         within: Duration,
     },
-    /// A large frame did not arrive in time.
-    #[error("a frame that memory was set aside for did not arrive within {0:?}")]
+    /// A frame did not arrive in time.
+    #[error("a frame that began to arrive was not there within {0:?}")]
     SlowFrame(Duration),
+    /// Others wanted to begin, too, and this one had waited longest.
+    #[error("no handshake yet, and as many others begin as handshakes_max allows")]
+    MadeRoom,
     /// The client does not read, and what waits for it keeps space that is needed.
-    #[error("the disk is nearly full, and the client took nothing of deleted segments within {0:?}")]
+    #[error(
+        "the disk is nearly full, and the client took nothing of deleted segments within {0:?}"
+    )]
     PinsDeleted(Duration),
     /// The broker is stopping.
     #[error("the broker is stopping")]
@@ -82,6 +87,7 @@ impl Closed {
             Self::HandshakeLate(_) => "handshake_late",
             Self::SlowReader { .. } => "slow_reader",
             Self::SlowFrame(_) => "slow_frame",
+            Self::MadeRoom => "handshakes_max",
             Self::PinsDeleted(_) => "pins_deleted",
             Self::Stopping => "stopping",
             Self::Unanswerable(_) => "unanswerable",
@@ -116,6 +122,8 @@ pub(super) struct Connection {
     _admitted: Admitted,
     /// When something last came or went.
     active: Instant,
+    /// Since when a part of a frame is there while the rest of it could be read.
+    frame_began: Option<Instant>,
     /// When bytes last came: nothing is read while a whole frame waits, so each became whole then.
     arrived: Monotonic,
 }
@@ -147,6 +155,7 @@ impl Connection {
             limits,
             _admitted: admitted,
             active: Instant::now(),
+            frame_began: None,
             arrived: door.services.clock.now(),
         }
     }
@@ -166,8 +175,9 @@ impl Connection {
                 return Err(Closed::Stopping);
             }
             let reads = self.may_begin() && !stop.is_cancelled();
-            let expires = self.expires();
             let has_memory = self.memory.covers(self.frames.announced_bytes());
+            self.watch_frame(reads && has_memory);
+            let expires = self.expires();
             tokio::select! {
                 biased;
                 Some(ready) = self.waiting.next(), if !self.waiting.is_empty() => {
@@ -215,10 +225,21 @@ impl Connection {
         self.outbox.push(chunks);
     }
 
-    /// Whether another request may begin: neither too many nor too large ones are in flight.
+    /// Whether another request may begin: neither too many nor too large ones are in flight. One whose answer the
+    /// client has not taken is: who never reads would else decide how much memory its answers take.
     fn may_begin(&self) -> bool {
-        self.waiting.len() < self.limits.requests_in_flight_max
+        self.waiting.len() + self.departures.count() < self.limits.requests_in_flight_max
             && self.waiting_bytes + self.outbox.bytes() < self.limits.bytes_in_flight_max
+            && self.departures.copied_bytes() < ANSWER_BYTES_MAX
+    }
+
+    /// Notes since when the broker waits for the rest of a frame. While it does not read, the client is not to blame.
+    fn watch_frame(&mut self, reads: bool) {
+        if !reads || self.frames.buffered_bytes() == 0 {
+            self.frame_began = None;
+        } else if self.frame_began.is_none() {
+            self.frame_began = Some(Instant::now());
+        }
     }
 
     fn begin_what_arrived(&mut self) -> Result<(), Closed> {
@@ -226,6 +247,7 @@ impl Connection {
             let frame = self.frames.next_frame().map_err(|e| Closed::Protocol(e.to_string()))?;
             let Some(frame) = frame else { break };
             self.memory.release();
+            self.frame_began = None;
             self.begin(frame)?;
         }
         if self.frames.buffered_bytes() == 0 {
@@ -301,10 +323,10 @@ impl Connection {
             self.limits.idle_max + self.limits.request_timeout_max
         };
         let silent = self.active + allowed;
-        // Memory for a large frame is shared by all connections: a frame that was granted it arrives in time,
-        // however lively its connection is.
-        match self.memory.granted_at() {
-            Some(granted) => silent.min(granted + self.limits.large_frame_max),
+        // What has begun to arrive holds a buffer, and a large frame holds memory of all connections: it is there in
+        // time, however lively its connection is.
+        match self.frame_began {
+            Some(began) => silent.min(began + self.limits.frame_max),
             None => silent,
         }
     }
@@ -316,8 +338,8 @@ impl Connection {
         if Instant::now() < self.silent_until() {
             return Ok(());
         }
-        if self.memory.granted_at().is_some_and(|at| at.elapsed() >= self.limits.large_frame_max) {
-            return Err(Closed::SlowFrame(self.limits.large_frame_max));
+        if self.frame_began.is_some_and(|at| at.elapsed() >= self.limits.frame_max) {
+            return Err(Closed::SlowFrame(self.limits.frame_max));
         }
         if self.outbox.is_empty() {
             return Err(Closed::Idle(self.limits.idle_max));

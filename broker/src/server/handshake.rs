@@ -1,6 +1,6 @@
 //! The first bytes and the first request of a connection: who speaks, what for, in which versions.
 //!
-//! Until it is done a connection holds at most 8 KiB and has a deadline.
+//! Until it is done a connection holds little memory and has a deadline.
 
 use std::fmt;
 use std::net::SocketAddr;

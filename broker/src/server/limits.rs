@@ -1,13 +1,12 @@
 //! What strangers may take of the broker: connections, frames, bytes in flight, time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::base::ByteSize;
 use crate::config::Limits as Configured;
@@ -18,6 +17,13 @@ const REQUEST_TIMEOUT_MAX: Duration = Duration::from_mins(2);
 
 /// Frames up to this size need no grant of memory: every connection may hold one buffer of it.
 const UNGRANTED_BYTES: usize = 64 * 1024;
+
+/// Copied bytes of answers that one connection may leave unread before its next request is begun. Records are not
+/// copied: they are sent from the log.
+pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024;
+
+/// Descriptors for what is neither a connection nor a log file.
+const OTHER_DESCRIPTORS: u64 = 160;
 
 /// The memory budget counts in pieces of this size, so that it fits a semaphore.
 const PIECE_BYTES: usize = 1024;
@@ -37,8 +43,8 @@ pub(crate) struct Limits {
     pub(crate) handshake_max: Duration,
     /// A client that takes none of its answers is closed after so long.
     pub(crate) slow_reader_max: Duration,
-    /// A frame that memory was set aside for arrives within so long.
-    pub(crate) large_frame_max: Duration,
+    /// A frame that has begun to arrive is there within so long.
+    pub(crate) frame_max: Duration,
     /// No request is waited for longer.
     pub(crate) request_timeout_max: Duration,
     /// All connections together.
@@ -46,15 +52,22 @@ pub(crate) struct Limits {
     /// The connections of one address.
     pub(crate) connections_per_address_max: usize,
     /// Connections that have not finished their handshake, all together.
-    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) handshakes: Arc<Handshakes>,
     /// Memory for large frames of all connections together, in pieces.
     pub(crate) memory: Arc<Semaphore>,
     /// How many pieces there are.
     pub(crate) memory_pieces: usize,
     /// Counts the frames that waited for memory.
     pub(crate) memory_waits: Counter,
-    /// The connections of each address.
-    pub(crate) addresses: Mutex<HashMap<IpAddr, usize>>,
+    /// Those that are open.
+    pub(crate) open: Mutex<Open>,
+}
+
+/// The connections that are open, in all and of each address.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    total: usize,
+    addresses: HashMap<IpAddr, usize>,
 }
 
 /// Why a connection is not taken.
@@ -63,9 +76,6 @@ pub(crate) enum Refused {
     /// There are too many in all.
     #[error("{0} connections are open, as many as connections_max allows")]
     Total(usize),
-    /// Too many have not finished their handshake.
-    #[error("as many connections as handshakes_max allows have not finished their handshake")]
-    Handshakes,
     /// There are too many from this address.
     #[error(
         "{0} connections are open from this address, as many as connections_per_address_max allows"
@@ -78,15 +88,20 @@ impl Refused {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Total(_) => "connections_max",
-            Self::Handshakes => "handshakes_max",
             Self::Address(_) => "connections_per_address_max",
         }
     }
 }
 
 impl Limits {
-    /// As the configuration has them.
-    pub(crate) fn of(limits: &Configured, metrics: &ConnectionMetrics) -> Self {
+    /// As the configuration has them, where this process may have so many descriptors and keeps `log_files_max` of
+    /// them for log files: connections never take what a new segment needs.
+    pub(crate) fn of(
+        limits: &Configured,
+        metrics: &ConnectionMetrics,
+        descriptors_max: u64,
+        log_files_max: usize,
+    ) -> Self {
         let bytes = |size: ByteSize| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let memory_pieces = Self::pieces(bytes(limits.request_memory_bytes_max));
@@ -97,15 +112,16 @@ impl Limits {
             idle_max: limits.connection_idle_ms_max.duration(),
             handshake_max: limits.handshake_ms_max.duration(),
             slow_reader_max: limits.slow_reader_ms_max.duration(),
-            large_frame_max: limits.slow_reader_ms_max.duration(),
+            frame_max: limits.slow_reader_ms_max.duration(),
             request_timeout_max: REQUEST_TIMEOUT_MAX,
-            connections_max: count(limits.connections_max),
+            connections_max: count(limits.connections_max)
+                .min(connections_for(descriptors_max, log_files_max)),
             connections_per_address_max: count(limits.connections_per_address_max),
-            handshakes: Arc::new(Semaphore::new(count(limits.handshakes_max))),
+            handshakes: Handshakes::new(count(limits.handshakes_max)),
             memory: Arc::new(Semaphore::new(memory_pieces)),
             memory_pieces,
             memory_waits: metrics.request_memory_waits.clone(),
-            addresses: Mutex::default(),
+            open: Mutex::default(),
         }
     }
 
@@ -114,23 +130,18 @@ impl Limits {
         (bytes / PIECE_BYTES).clamp(1, Semaphore::MAX_PERMITS)
     }
 
-    /// A place for one more handshake, given back when it is dropped.
-    pub(crate) fn begin_handshake(&self) -> Result<OwnedSemaphorePermit, Refused> {
-        Arc::clone(&self.handshakes).try_acquire_owned().map_err(|_full| Refused::Handshakes)
-    }
-
     /// A place for one more connection from `address`.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admitted, Refused> {
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: usize = addresses.values().sum();
-        if total >= self.connections_max {
-            return Err(Refused::Total(total));
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.total >= self.connections_max {
+            return Err(Refused::Total(open.total));
         }
-        let count = addresses.entry(address).or_default();
+        let count = open.addresses.entry(address).or_default();
         if *count >= self.connections_per_address_max {
             return Err(Refused::Address(*count));
         }
         *count += 1;
+        open.total += 1;
         Ok(Admitted { limits: Arc::clone(self), address })
     }
 
@@ -141,7 +152,6 @@ impl Limits {
             pieces_max: self.memory_pieces,
             held: None,
             granted: 0,
-            granted_at: None,
             waits: self.memory_waits.clone(),
             waiting: false,
         }
@@ -162,13 +172,82 @@ pub(crate) struct Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut addresses = self.limits.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = addresses.get_mut(&self.address) {
+        let mut open = self.limits.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total = open.total.saturating_sub(1);
+        if let Some(count) = open.addresses.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                addresses.remove(&self.address);
+                open.addresses.remove(&self.address);
             }
         }
+    }
+}
+
+/// How many connections the descriptors of this process leave room for.
+fn connections_for(descriptors_max: u64, log_files_max: usize) -> usize {
+    let log_files = u64::try_from(log_files_max).unwrap_or(u64::MAX);
+    let left = descriptors_max.saturating_sub(log_files).saturating_sub(OTHER_DESCRIPTORS);
+    usize::try_from(left).unwrap_or(usize::MAX).max(1)
+}
+
+/// The connections that have not finished their handshake. When there are too many, the oldest makes room for the
+/// newest: strangers who say nothing would else keep everybody out for as long as they are waited for.
+#[derive(Debug)]
+pub(crate) struct Handshakes {
+    max: usize,
+    under_way: Mutex<UnderWay>,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// The number of the next one.
+    next: u64,
+    /// What wakes each, the oldest first.
+    waiting: BTreeMap<u64, Arc<Notify>>,
+}
+
+impl Handshakes {
+    /// At most `max` at once.
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, under_way: Mutex::default() })
+    }
+
+    /// A place for one more, given back when it is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Handshake {
+        let evicted = Arc::new(Notify::new());
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = under_way.next;
+        under_way.next += 1;
+        under_way.waiting.insert(number, Arc::clone(&evicted));
+        if under_way.waiting.len() > self.max
+            && let Some((_, oldest)) = under_way.waiting.pop_first()
+        {
+            oldest.notify_one();
+        }
+        drop(under_way);
+        Handshake { number, handshakes: Arc::clone(self), evicted }
+    }
+}
+
+/// A place among the handshakes.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    number: u64,
+    handshakes: Arc<Handshakes>,
+    evicted: Arc<Notify>,
+}
+
+impl Handshake {
+    /// Ends when the place is needed for another.
+    pub(crate) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        let under_way = &self.handshakes.under_way;
+        under_way.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&self.number);
     }
 }
 
@@ -180,8 +259,6 @@ pub(crate) struct Memory {
     pieces_max: usize,
     held: Option<OwnedSemaphorePermit>,
     granted: usize,
-    /// When it was granted; whoever holds memory must use it in time.
-    granted_at: Option<Instant>,
     waits: Counter,
     /// Whether this frame was counted as one that waits.
     waiting: bool,
@@ -208,20 +285,13 @@ impl Memory {
         }
         self.held = Some(permit.expect("the budget is never closed"));
         self.granted = bytes;
-        self.granted_at = Some(Instant::now());
         self.waiting = false;
-    }
-
-    /// When memory was granted that is still held.
-    pub(crate) const fn granted_at(&self) -> Option<Instant> {
-        self.granted_at
     }
 
     /// Gives back what is held.
     pub(crate) fn release(&mut self) {
         self.held = None;
         self.granted = 0;
-        self.granted_at = None;
         self.waiting = false;
     }
 }
@@ -244,15 +314,15 @@ mod tests {
             idle_max: Duration::from_secs(1),
             handshake_max: Duration::from_secs(1),
             slow_reader_max: Duration::from_secs(1),
-            large_frame_max: Duration::from_secs(1),
+            frame_max: Duration::from_secs(1),
             request_timeout_max: Duration::from_secs(1),
             connections_max: 3,
             connections_per_address_max: 2,
-            handshakes: Arc::new(Semaphore::new(2)),
+            handshakes: Handshakes::new(2),
             memory: Arc::new(Semaphore::new(Limits::pieces(256 * 1024))),
             memory_pieces: Limits::pieces(256 * 1024),
             memory_waits,
-            addresses: Mutex::default(),
+            open: Mutex::default(),
         })
     }
 
@@ -268,6 +338,26 @@ mod tests {
         assert_eq!(limits.admit(two).unwrap_err(), Refused::Total(3));
         drop(first);
         assert!(limits.admit(two).is_ok());
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_log_files() {
+        assert_eq!(connections_for(1024, 400), 464);
+        assert_eq!(connections_for(100, 400), 1);
+    }
+
+    /// Once a thousand silent connections kept everybody else out for the ten seconds that they were waited for.
+    #[tokio::test]
+    async fn the_oldest_handshake_makes_room_for_the_newest() {
+        use futures_util::FutureExt;
+        let limits = limits();
+        let (first, second) = (limits.handshakes.begin(), limits.handshakes.begin());
+        assert!(first.evicted().now_or_never().is_none());
+        let third = limits.handshakes.begin();
+        assert!(first.evicted().now_or_never().is_some());
+        drop((first, second));
+        let _fourth = limits.handshakes.begin();
+        assert!(third.evicted().now_or_never().is_none(), "the second has given its place back");
     }
 
     #[tokio::test]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use thalweg_protocol::native::Purpose;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
+use super::complaints::Complaints;
 use super::connection::{Closed, Connection};
 use super::handshake::{Introduction, Opened, shake_hands};
-use super::limits::{Admitted, Limits};
+use super::limits::{Admitted, Handshake, Limits};
 use super::requests::{DOOR, RequestCounts};
 use crate::api::Services;
 use crate::base::Tasks;
@@ -33,6 +33,8 @@ pub(super) struct Door {
     pub(super) limits: Arc<Limits>,
     /// What is counted of connections.
     pub(super) metrics: Arc<ConnectionMetrics>,
+    /// What is logged of connections that end badly.
+    pub(super) complaints: Arc<Complaints>,
     /// What is counted of requests.
     pub(super) requests: Arc<RequestCounts>,
     /// The runtime for data connections.
@@ -69,8 +71,9 @@ pub(super) async fn accept(listener: TcpListener, door: Arc<Door>) {
 fn take(stream: TcpStream, address: SocketAddr, door: &Arc<Door>) {
     let counted = Counted::new(&door.metrics);
     let place = door.limits.admit(address.ip());
-    match place.and_then(|admitted| Ok((admitted, door.limits.begin_handshake()?))) {
-        Ok((admitted, handshake)) => {
+    match place {
+        Ok(admitted) => {
+            let handshake = door.limits.handshakes.begin();
             let task = serve(stream, address, admitted, handshake, Arc::clone(door), counted);
             door.connections.spawn("connection", &door.data, task);
         }
@@ -109,7 +112,7 @@ async fn serve(
     mut stream: TcpStream,
     address: SocketAddr,
     admitted: Admitted,
-    handshake: OwnedSemaphorePermit,
+    handshake: Handshake,
     door: Arc<Door>,
     counted: Counted,
 ) {
@@ -119,6 +122,7 @@ async fn serve(
     }
     let shaken = tokio::select! {
         shaken = shake_hands(&mut stream, address, admitted, &door) => shaken,
+        () = handshake.evicted() => Err(Closed::MadeRoom),
         () = door.stop.cancelled() => Err(Closed::Stopping),
     };
     drop((handshake, shaking));
@@ -158,10 +162,14 @@ fn report(door: &Door, counted: Counted, peer: &dyn std::fmt::Display, closed: &
         Closed::ByClient | Closed::Stopping | Closed::Idle(_) | Closed::Socket(_) => {
             tracing::debug!(%peer, reason = %closed, "connection closed");
         }
-        Closed::Protocol(_) => {
-            door.metrics.malformed(DOOR);
-            tracing::warn!(%peer, reason = %closed, "connection closed");
+        _ => {
+            if matches!(closed, Closed::Protocol(_)) {
+                door.metrics.malformed(DOOR);
+            }
+            let now = door.services.clock.now();
+            if let Some(unsaid) = door.complaints.may_say(now) {
+                tracing::warn!(%peer, reason = %closed, unsaid, "connection closed");
+            }
         }
-        _ => tracing::warn!(%peer, reason = %closed, "connection closed"),
     }
 }

@@ -6,12 +6,13 @@
 
 mod admin_http;
 mod asked;
+mod complaints;
 mod connection;
 mod handshake;
 mod limits;
 mod listener;
-mod requests;
 mod pinning;
+mod requests;
 mod start;
 mod stop;
 

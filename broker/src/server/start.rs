@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use super::admin_http;
+use super::complaints::Complaints;
 use super::handshake::Introduction;
 use super::limits::Limits;
 use super::listener::{Door, accept};
@@ -28,7 +29,9 @@ use crate::metrics::{Metrics, amount};
 use crate::partition::{Maintenance, MaintenanceOptions, Scrub, ScrubOptions, Table};
 use crate::replication::{Assignment, AssignmentOptions};
 
-use directories::{DirectoryWorkers, open_directories, run_directories, watch_directories};
+use directories::{
+    DirectoryWorkers, descriptors_max, open_directories, run_directories, watch_directories,
+};
 pub use error::StartError;
 use figures::show_figures;
 use join::{Membership, join};
@@ -225,6 +228,30 @@ impl Parts {
         Scrub::start(options, table, clock, last_pass, &self.threads).map_err(StartError::Thread)
     }
 
+    /// What strangers may take, within what the system allows this process.
+    fn limits(&self) -> Limits {
+        // One table of open files serves all directories.
+        let directories = self.table.directories();
+        let log_files_max =
+            directories.first().map_or(0, |it| it.dir().open_files().counts().open_max);
+        let limits = Limits::of(
+            &self.config.limits,
+            &self.metrics.connections,
+            descriptors_max(),
+            log_files_max,
+        );
+        let wanted = count(self.config.limits.connections_max);
+        if limits.connections_max < wanted {
+            tracing::warn!(
+                connections_max = limits.connections_max,
+                wanted,
+                log_files_max,
+                "the system allows this process too few open files for all connections; raise its limit (ulimit -n)"
+            );
+        }
+        limits
+    }
+
     /// Accepts connections on every listener.
     fn open_doors(&self, sockets: Sockets, tasks: &Tasks, connections: &Tasks) {
         let services = Arc::new(Services {
@@ -235,12 +262,13 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             stop: self.stop.clone(),
         });
-        let limits = Arc::new(Limits::of(&self.config.limits, &self.metrics.connections));
-        self.metrics.connections.open_max.set(self.config.limits.connections_max);
+        let limits = Arc::new(self.limits());
+        self.metrics.connections.open_max.set(amount(limits.connections_max as u64));
         let (granted, shown) =
             (Arc::clone(&limits), self.metrics.connections.request_memory_bytes.clone());
         self.metrics.before_render(move || shown.set(amount(granted.granted_bytes() as u64)));
         let requests = Arc::new(RequestCounts::new(&self.metrics));
+        let complaints = Arc::new(Complaints::default());
         for (place, (listener, socket, _)) in sockets.into_iter().enumerate() {
             let door = Door {
                 name: listener_name(place).into(),
@@ -253,6 +281,7 @@ impl Parts {
                 services: Arc::clone(&services),
                 limits: Arc::clone(&limits),
                 metrics: Arc::clone(&self.metrics.connections),
+                complaints: Arc::clone(&complaints),
                 requests: Arc::clone(&requests),
                 data: self.data.handle().clone(),
                 control: self.control.handle().clone(),

@@ -29,6 +29,12 @@ impl Scratch {
         Self::default()
     }
 
+    /// With room for `bytes` made at once: growing towards it would hold half as much again on the way. What is not
+    /// written to takes no memory.
+    pub fn with_room(bytes: usize) -> Self {
+        Self { output: Output::with_room(bytes), zstd: ZstdInflater::default() }
+    }
+
     /// How much memory it holds now, in bytes, less the codecs' own states.
     pub fn held_bytes(&self) -> usize {
         self.output.capacity()

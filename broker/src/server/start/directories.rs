@@ -60,7 +60,7 @@ pub(super) fn open_directories(
 }
 
 /// How many descriptors this process may have.
-fn descriptors_max() -> u64 {
+pub(super) fn descriptors_max() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

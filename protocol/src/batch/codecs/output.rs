@@ -22,6 +22,11 @@ pub(in crate::batch) struct Output {
 }
 
 impl Output {
+    /// With room for so many bytes.
+    pub(in crate::batch) fn with_room(bytes: usize) -> Self {
+        Self { bytes: vec![0; bytes], used: 0, bytes_max: bytes }
+    }
+
     /// Starts anew with another bound.
     pub(in crate::batch) fn start(&mut self, bytes_max: usize) {
         self.used = 0;
