@@ -9,7 +9,7 @@ ifdef SEED
 export SEED
 endif
 
-.PHONY: help demo run test verify fix sim docs release audit dump-tool
+.PHONY: help demo run test verify fix sim docs release audit dump-tool metrics-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,10 @@ fix: ## format, and apply what the lints can mend themselves
 
 sim: ## the simulated crashes: make sim N=1000000 SEED=7
 	$(CARGO) test --package thalweg-storage --all-features --test crash --test model -- --nocapture
+
+metrics-check: ## a real Prometheus over a broker under load, every alert, every query of the dashboard
+	@scripts/prometheus.sh
+	PROMETHEUS=required $(CARGO) test --package thalweg --all-features --test prometheus -- --nocapture
 
 release: ## the optimised binary, in target/release
 	$(CARGO) build --release --package thalweg
