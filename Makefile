@@ -9,7 +9,7 @@ ifdef SEED
 export SEED
 endif
 
-.PHONY: help demo run test verify fix sim docs release audit dump-tool metrics-check
+.PHONY: help demo run test verify fix sim docs release audit dump-tool metrics-check fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,11 @@ fix: ## format, and apply what the lints can mend themselves
 
 sim: ## the simulated crashes: make sim N=1000000 SEED=7
 	$(CARGO) test --package thalweg-storage --all-features --test crash --test model -- --nocapture
+
+# Half of it for the decoders, half for the live port.
+SECONDS ?= 60
+fuzz: ## every decoder and the live port under hostile bytes: make fuzz SECONDS=60 SEED=7
+	FUZZ_SECONDS=$$(( $(SECONDS) / 2 )) $(CARGO) test --package thalweg --all-features --test fuzz --test hostile -- --nocapture
 
 metrics-check: ## a real Prometheus over a broker under load, every alert, every query of the dashboard
 	@scripts/prometheus.sh

@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+pub mod observe;
+
 /// No step of a test takes so long, however busy the machine is.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -137,6 +139,19 @@ impl Broker {
         Self::start_on(&self.data, &self.address, &self.http, self.defect.as_deref())
     }
 
+    /// Starts a broker on free ports with these settings and variables of the environment.
+    pub fn start_set(data: &Path, settings: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = thalweg();
+        command
+            .envs(variables.iter().copied())
+            .args(["serve", "--output", "json", "--set", "storage.free_bytes_min=1MiB"])
+            .args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
+            .arg("--data-dir")
+            .arg(data);
+        Self::spawn(&mut command, data)
+    }
+
     fn start_on(data: &Path, address: &str, http: &str, defect: Option<&str>) -> Self {
         let mut command = thalweg();
         command.envs(defect.map(|defect| ("THALWEG_DEFECT", defect)));
@@ -238,6 +253,12 @@ impl Drop for Broker {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Past the capture of test output: what did or did not run is to be seen when all is well, too.
+pub fn say(line: &str) {
+    let line = format!("{}\n", line.trim_end());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// Two ports that were free a moment ago.
