@@ -1,0 +1,37 @@
+//! What a run measured, before it becomes a report.
+
+use std::time::Duration;
+
+use super::errors::Errors;
+use super::latency::Latencies;
+
+/// What writers or readers did within the measured time.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    /// Records delivered, or read.
+    pub(super) records: u64,
+    /// From the first record to the last acknowledgement.
+    pub(super) time: Duration,
+    pub(super) latencies: Latencies,
+    pub(super) errors: Errors,
+}
+
+impl Outcome {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self {
+            records: 0,
+            time: Duration::ZERO,
+            latencies: Latencies::new(),
+            errors: Errors::default(),
+        }
+    }
+
+    /// Adds what another task did at the same time.
+    pub(super) fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.time = self.time.max(other.time);
+        self.latencies.add(&other.latencies);
+        self.errors.add(other.errors);
+    }
+}
