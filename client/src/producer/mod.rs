@@ -16,7 +16,8 @@ mod queue;
 mod receipt;
 mod sender;
 mod sequence;
+mod topics;
 
 pub use handle::Producer;
 pub use options::ProducerBuilder;
-pub use receipt::{Delivered, Receipt};
+pub use receipt::{Delivered, Receipt, Receipts};
