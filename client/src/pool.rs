@@ -114,6 +114,12 @@ impl Pool {
         }
     }
 
+    /// Has this connection for one that was made.
+    #[cfg(test)]
+    pub(crate) fn put(&self, address: &Arc<str>, lane: Lane, connection: Connection) {
+        *lock(&self.slot(address, lane).live) = Some(Arc::new(connection));
+    }
+
     /// One request over one connection; tells the breaker how it went.
     pub(crate) async fn call<R: Request>(
         &self,

@@ -4,19 +4,14 @@
 //! loop of attempts for everything but produce and fetch, which have their own order to keep.
 
 mod attempts;
+mod knowledge;
+mod offsets;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use thalweg_protocol::native::{
-    ApiError, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, MetadataRequest,
-    MetadataResponse, OffsetQuery, Request,
-};
-use thalweg_protocol::{ErrorCode, LeaderEpoch, PartitionIndex, Retry, TopicName};
-use tokio::time::{sleep_until, timeout_at};
+use thalweg_protocol::native::{ApiError, Request};
+use thalweg_protocol::{LeaderEpoch, PartitionIndex, Retry, TopicName};
 
-use crate::admin::ListedOffset;
-use crate::clock::{Instant, now};
 use crate::config::ClientOptions;
 use crate::error::{AdminError, CallError};
 use crate::metadata::{Image, Metadata, Topic};
@@ -25,6 +20,7 @@ use crate::retry::Backoff;
 
 use attempts::Attempts;
 pub(crate) use attempts::UNKNOWN_TOPIC_GRACE;
+pub(crate) use offsets::only;
 
 /// Whom to ask.
 #[derive(Clone, Copy, Debug)]
@@ -88,99 +84,6 @@ impl Router {
         let leadership = image.topics.get(topic)?.leadership(partition)?;
         let address = image.address(leadership.leader)?.clone();
         Some(Leader { address, epoch: leadership.epoch })
-    }
-
-    /// Asks for the wanted topics, unless somebody has done so since version `seen`.
-    pub(crate) async fn refresh(&self, seen: u64) -> Result<(), CallError> {
-        let _refreshing = self.refreshing.lock().await;
-        if self.image().version > seen {
-            return Ok(());
-        }
-        let request = MetadataRequest { names: Some(self.metadata.wanted()), ids: Vec::new() };
-        self.ask_metadata(&request).await.map(drop)
-    }
-
-    async fn ask_metadata(&self, request: &MetadataRequest) -> Result<MetadataResponse, CallError> {
-        let mut last = CallError::NoLeader;
-        for address in self.candidates(Target::Any) {
-            let timeout = self.options.request_timeout;
-            let answer = self.pool.call(&address, Lane::Control, request, timeout);
-            match answer.await {
-                Ok(answer) => {
-                    self.metadata.update(&answer, now());
-                    self.forget_strangers();
-                    return Ok(answer);
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn forget_strangers(&self) {
-        let image = self.image();
-        self.pool.retain(|address| {
-            self.options.bootstrap.iter().any(|known| known == address)
-                || image.brokers.values().any(|known| known.as_ref() == address)
-        });
-    }
-
-    /// Brokers to ask, best first: those with a live connection, then the rest in random order, and the
-    /// bootstrap addresses last.
-    fn candidates(&self, target: Target) -> Vec<Arc<str>> {
-        let image = self.image();
-        let mut brokers: Vec<_> = image.brokers.values().cloned().collect();
-        let mut bootstrap: Vec<Arc<str>> =
-            self.options.bootstrap.iter().map(|address| address.as_str().into()).collect();
-        fastrand::shuffle(&mut brokers);
-        fastrand::shuffle(&mut bootstrap);
-        bootstrap.retain(|address| !brokers.contains(address));
-        brokers.extend(bootstrap);
-        let is_idle = |address: &Arc<str>| self.pool.live(address, Lane::Control).is_none();
-        brokers.sort_by_key(is_idle);
-        if let (Target::Controller, Some(controller)) = (target, image.controller) {
-            let controller = image.address(controller);
-            brokers.sort_by_key(|address| Some(address) != controller);
-        }
-        brokers
-    }
-
-    /// The topic, asked for as long as no broker answers; none when a broker says that there is none,
-    /// and says so again after `grace`: a broker that just started may not know it yet.
-    pub(crate) async fn topic(
-        &self,
-        name: &TopicName,
-        deadline: Instant,
-        grace: Duration,
-    ) -> Result<Option<Arc<Topic>>, CallError> {
-        self.metadata.want(name);
-        let grace_ends = (now() + grace).min(deadline);
-        let mut backoff = self.backoff();
-        let mut last = CallError::NoLeader;
-        loop {
-            let image = self.image();
-            if let Some(topic) = image.topics.get(name) {
-                return Ok(Some(topic.clone()));
-            }
-            match timeout_at(deadline, self.refresh(image.version)).await {
-                Ok(Ok(())) => {
-                    let image = self.image();
-                    if image.missing.contains(name) && now() >= grace_ends {
-                        return Ok(None);
-                    }
-                    if image.topics.contains_key(name) {
-                        continue;
-                    }
-                }
-                Ok(Err(error)) => last = error,
-                Err(_) => return Err(last),
-            }
-            let wake = now() + backoff.next(fastrand::f64());
-            if wake >= deadline {
-                return Err(last);
-            }
-            sleep_until(wake).await;
-        }
     }
 
     /// Asks brokers until one gives an answer that `judge` takes or finds final, or the API deadline passes.
@@ -259,49 +162,5 @@ impl Router {
                 attempts.pause(failure).await?;
             }
         }
-    }
-}
-
-impl Router {
-    /// Finds an offset in one partition.
-    pub(crate) async fn list_offset(
-        &self,
-        topic: &TopicName,
-        partition: PartitionIndex,
-        query: OffsetQuery,
-    ) -> Result<ListedOffset, AdminError> {
-        let operation = format!("find offset {query:?} in partition {partition} of topic {topic}");
-        let make = |topic: &Topic, leader_epoch| ListOffsetsRequest {
-            topics: vec![ListOffsetsTopic {
-                topic: topic.id,
-                partitions: vec![ListOffsetsPartition { partition, leader_epoch, query }],
-            }],
-        };
-        self.ask_leader(&operation, topic, partition, make, |answer| {
-            let listed = only(only(answer.topics)?.partitions)?;
-            match listed.error {
-                Some(error) => Err(error),
-                None => Ok(ListedOffset {
-                    partition: listed.partition,
-                    offset: listed.offset,
-                    timestamp: listed.timestamp,
-                    leader_epoch: listed.leader_epoch,
-                }),
-            }
-        })
-        .await
-    }
-}
-
-/// One thing was asked for, so one must be answered.
-pub(crate) fn only<T>(answered: Vec<T>) -> Result<T, ApiError> {
-    let count = answered.len();
-    let mut answered = answered.into_iter();
-    match (answered.next(), answered.next()) {
-        (Some(one), None) => Ok(one),
-        _ => Err(ApiError::new(
-            ErrorCode::Internal,
-            format!("one thing was asked for, {count} were answered"),
-        )),
     }
 }

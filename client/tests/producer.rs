@@ -426,6 +426,39 @@ async fn a_broker_that_forgot_the_producer_gets_a_new_epoch_and_every_record() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_never_gave_out_the_id_gives_a_new_one() {
+    let cluster = Cluster::start(1).await;
+    cluster.create("events", 1);
+    let producer = cluster.client().producer().build().await.unwrap();
+    producer.send(Record::to("events").value("v")).await.unwrap().await.unwrap();
+    // As if its data were gone: it knows neither the producer nor its id.
+    cluster.state().next_producer = 0;
+    cluster.state().faults = Faults::script([Some(Fault::Forgotten)]);
+    let receipt = producer.send(Record::to("events").value("v")).await.unwrap();
+    assert_eq!(receipt.await.unwrap().offset.get(), 1);
+    let state = cluster.state();
+    assert_eq!((state.init_requests, state.next_producer), (3, 1));
+}
+
+#[tokio::test]
+async fn the_numbers_tell_what_was_delivered_and_what_was_sent_again() {
+    let cluster = Cluster::start(1).await;
+    cluster.create("events", 1);
+    let producer = cluster.client().producer().build().await.unwrap();
+    assert_eq!(producer.stats(), Default::default());
+    // The first attempt is refused for the moment: that batch is sent twice and stored once.
+    cluster.state().faults = Faults::script([Some(Fault::Overloaded)]);
+    for _ in 0..3 {
+        producer.send(Record::to("events").value("v")).await.unwrap().await.unwrap();
+    }
+    producer.flush().await.unwrap();
+    let stats = producer.stats();
+    assert_eq!((stats.records, stats.batches, stats.retries), (3, 3, 1));
+    assert_eq!((stats.in_flight, stats.buffered_bytes), (0, 0));
+    assert!(stats.bytes > 3 * 61, "{stats:?}");
+}
+
+#[tokio::test]
 async fn weaker_acknowledgements_send_no_sequences() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 1);

@@ -144,13 +144,14 @@ codes! {
     UnsupportedCodec = 83, Never, "unsupported codec";
     /// The batch does not follow the producer's last one.
     OutOfOrderSequence = 84, Never, "out of order sequence";
-    /// The batch repeats one that the broker no longer remembers by offset.
+    /// The batch is stored, and durable, but the broker has forgotten at which offset.
     DuplicateSequence = 85, Never, "duplicate sequence";
     /// A newer life of this producer has written.
     FencedProducerEpoch = 86, Never, "fenced producer epoch";
-    /// The broker holds no state for this producer: it expired or was deleted.
+    /// The broker holds no state for this producer: it expired, made room for others, or its id was never given
+    /// out.
     UnknownProducer = 87, Never, "unknown producer";
-    /// The partition remembers as many producers as it may.
+    /// The partition remembers as many producers as it may, and all of them are active.
     TooManyProducers = 88, Later, "too many producers";
     /// The topic is compacted and the record has no key.
     InvalidRecord = 89, Never, "invalid record";

@@ -7,6 +7,16 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Declares a newtype over an integer: constructor, accessor, `Display`.
+///
+/// ```
+/// thalweg_protocol::number! {
+///     /// The place of a shelf, counted from 0.
+///     Shelf(u32)
+/// }
+/// assert_eq!(Shelf::new(7).get(), 7);
+/// assert_eq!(Shelf::new(7).to_string(), "7");
+/// ```
+#[macro_export]
 macro_rules! number {
     ($(#[$meta:meta])* $name:ident($inner:ty)) => {
         $(#[$meta])*
@@ -14,20 +24,20 @@ macro_rules! number {
         pub struct $name($inner);
 
         impl $name {
-            /// Wraps the number as it stands on the wire.
+            /// Wraps the number as it stands on the wire or on disk.
             pub const fn new(number: $inner) -> Self {
                 Self(number)
             }
 
-            /// The number as it stands on the wire.
+            /// The number as it stands on the wire or on disk.
             pub const fn get(self) -> $inner {
                 self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
             }
         }
     };

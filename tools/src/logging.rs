@@ -3,16 +3,18 @@
 use std::io::{self, IsTerminal};
 
 use thalweg_broker::config::{LogConfig, LogFormat};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Log lines of a broker, as its configuration says.
 pub(crate) fn for_broker(config: &LogConfig) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(&config.level)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let wanted: Targets = config.level.parse()?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(wanted);
     match config.format {
-        LogFormat::Human => lines.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Human => registry.with(lines.with_ansi(io::stderr().is_terminal())).init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
     Ok(())
 }
@@ -20,13 +22,13 @@ pub(crate) fn for_broker(config: &LogConfig) -> Result<(), ParseError> {
 /// Log lines of the client library: warnings, and more for each `--verbose`.
 pub(crate) fn for_clients(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(level))
+        .with_max_level(level)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .without_time()

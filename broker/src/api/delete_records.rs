@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thalweg_protocol::{Offset, TopicPartition};
 
+use super::in_pool::answer_each;
 use super::{Failure, Services};
 
 /// What to delete.
@@ -30,13 +31,12 @@ pub(super) async fn answer(
     services: Arc<Services>,
     request: Request,
 ) -> Result<super::Response, Failure> {
-    let pool = services.reads.clone();
-    let items = pool
-        .run(move || {
-            let delete =
-                |item: &Item| Ok(services.table.get(item.partition)?.delete_below(item.before)?);
-            request.items.iter().map(|item| (item.partition, delete(item))).collect()
-        })
-        .await;
-    Ok(super::Response::DeleteRecords(Response { items }))
+    let items = answer_each(services, request.items, |services, item| {
+        (item.partition, delete(services, item))
+    });
+    Ok(super::Response::DeleteRecords(Response { items: items.await }))
+}
+
+fn delete(services: &Services, item: &Item) -> Result<Offset, Failure> {
+    Ok(services.table.ask(item.partition, |partition| partition.delete_below(item.before))?)
 }

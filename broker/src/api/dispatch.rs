@@ -83,6 +83,10 @@ impl Response {
         fn codes<T>(
             items: &[(TopicPartition, Result<T, Failure>)],
         ) -> Box<dyn Iterator<Item = ErrorCode> + '_> {
+            if items.iter().all(|(_, outcome)| outcome.is_ok()) {
+                // Takes no memory, and is what nearly all answers come to.
+                return Box::new(std::iter::empty());
+            }
             Box::new(items.iter().filter_map(|(_, outcome)| outcome.as_ref().err().map(|f| f.code)))
         }
         fn named<T>(

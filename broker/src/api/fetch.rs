@@ -8,7 +8,7 @@ use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use tokio::sync::Notify;
 
 use super::{Begun, Context, Failure, Services};
-use crate::partition::{Fetched, Partition, ReadRequest};
+use crate::partition::{Fetched, Partition, PartitionError, ReadRequest, Table};
 
 /// What to read.
 #[derive(Debug)]
@@ -50,24 +50,37 @@ struct Attempt {
     failed: bool,
 }
 
+/// How a partition is read: waiting for the disk, or not; nothing when that would wait.
+type Reading = fn(&Partition, &ReadRequest) -> Result<Option<Fetched>, PartitionError>;
+
 /// Reads what there is; waits if that is less than was asked for.
 pub(super) fn begin(services: Arc<Services>, mut request: Request, context: &Context) -> Begun {
     let bytes_max = services.config.limits.fetch_bytes_max.bytes();
     request.bytes_max = request.bytes_max.min(usize::try_from(bytes_max).unwrap_or(usize::MAX));
     request.wait_max = request.wait_max.min(context.timeout);
-    let attempt = attempt(&services, &request);
-    let enough = attempt.is_enough(&request) || request.wait_max.is_zero();
-    if enough && !attempt.is_cold() {
-        return Begun::Done(Ok(super::Response::Fetch(attempt.into_response())));
+    let attempt = attempt(&services.table, &request, Partition::fetch_now);
+    let answers = |attempt: &Attempt| attempt.is_enough(&request) || request.wait_max.is_zero();
+    if let Some(attempt) = attempt {
+        let enough = answers(&attempt);
+        if enough && !attempt.is_cold() {
+            return Begun::Done(Ok(super::Response::Fetch(attempt.into_response())));
+        }
+        return Begun::Waiting(Box::pin(async move {
+            let attempt = if enough { attempt } else { wait(&services, &Arc::new(request)).await };
+            Ok(super::Response::Fetch(warm(&services, attempt).await.into_response()))
+        }));
     }
     Begun::Waiting(Box::pin(async move {
+        let request = Arc::new(request);
+        let attempt = read(&services, &request).await;
+        let enough = attempt.is_enough(&request) || request.wait_max.is_zero();
         let attempt = if enough { attempt } else { wait(&services, &request).await };
-        let attempt = warm(&services, attempt).await;
-        Ok(super::Response::Fetch(attempt.into_response()))
+        Ok(super::Response::Fetch(warm(&services, attempt).await.into_response()))
     }))
 }
 
-fn attempt(services: &Services, request: &Request) -> Attempt {
+/// Reads every partition; nothing when one of them cannot be read in this way.
+fn attempt(table: &Table, request: &Request, reading: Reading) -> Option<Attempt> {
     let mut attempt =
         Attempt { items: Vec::with_capacity(request.items.len()), bytes: 0, failed: false };
     for item in &request.items {
@@ -82,26 +95,41 @@ fn attempt(services: &Services, request: &Request) -> Attempt {
             bytes_max: item.bytes_max.min(left),
             at_least_one,
         };
-        let partition = services.table.get(item.partition);
-        let outcome =
-            partition.and_then(|partition| partition.fetch(&wanted)).map_err(Failure::from);
+        let outcome = table.ask(item.partition, |partition| reading(partition, &wanted));
+        let outcome = outcome.transpose()?.map_err(Failure::from);
         match &outcome {
             Ok(fetched) => attempt.bytes += fetched.bytes(),
             Err(_) => attempt.failed = true,
         }
         attempt.items.push((item.partition, outcome));
     }
-    attempt
+    Some(attempt)
+}
+
+/// Reads every partition, away from the workers if that has to wait for the disk.
+async fn read(services: &Services, request: &Arc<Request>) -> Attempt {
+    if let Some(attempt) = attempt(&services.table, request, Partition::fetch_now) {
+        return attempt;
+    }
+    let (table, request) = (Arc::clone(&services.table), Arc::clone(request));
+    let waiting: Reading = |partition, wanted| partition.fetch(wanted).map(Some);
+    let read = move || {
+        let read = attempt(&table, &request, waiting);
+        let mut attempt = read.expect("who waits for the disk reads every partition");
+        attempt.populate();
+        attempt
+    };
+    services.reads.run(read).await
 }
 
 /// Waits until a reading is enough, an error has to be told, or the time is over.
-async fn wait(services: &Services, request: &Request) -> Attempt {
+async fn wait(services: &Services, request: &Arc<Request>) -> Attempt {
     let registration = Registration::new(services, request);
     let deadline = tokio::time::sleep(request.wait_max);
     tokio::pin!(deadline);
     loop {
         // What came between the first reading and the registration is seen by this one.
-        let attempt = attempt(services, request);
+        let attempt = read(services, request).await;
         if attempt.is_enough(request) {
             return attempt;
         }
@@ -122,14 +150,7 @@ async fn warm(services: &Services, attempt: Attempt) -> Attempt {
         .reads
         .run(move || {
             let mut attempt = attempt;
-            for (_, outcome) in &mut attempt.items {
-                if let Ok(fetched) = outcome
-                    && let Err(error) = fetched.populate()
-                {
-                    let message = format!("cannot read the log from disk: {error}");
-                    *outcome = Err(Failure::new(ErrorCode::StorageOffline, message));
-                }
-            }
+            attempt.populate();
             attempt
         })
         .await
@@ -142,6 +163,18 @@ impl Attempt {
 
     fn is_cold(&self) -> bool {
         self.items.iter().any(|(_, outcome)| outcome.as_ref().is_ok_and(Fetched::is_cold))
+    }
+
+    /// Reads everything into memory. Waits for the disk.
+    fn populate(&mut self) {
+        for (_, outcome) in &mut self.items {
+            if let Ok(fetched) = outcome
+                && let Err(error) = fetched.populate()
+            {
+                let message = format!("cannot read the log from disk: {error}");
+                *outcome = Err(Failure::new(ErrorCode::StorageOffline, message));
+            }
+        }
     }
 
     fn into_response(self) -> Response {

@@ -33,18 +33,26 @@ pub(super) async fn answer(
             format!("transactional id {name:?}: transactions are not served by this release"),
         ));
     }
-    if let Some(next) = next_epoch(&request) {
-        return Ok(super::Response::InitProducer(next));
+    let (producer, epoch) = (request.producer, request.epoch);
+    if producer != ProducerId::NONE || epoch != ProducerEpoch::NONE {
+        if producer.get() < 0 || epoch.get() < 0 {
+            let message = format!(
+                "producer {producer} epoch {epoch}: give both, to get the next epoch, or -1 for both, to get a new id"
+            );
+            return Err(Failure::new(ErrorCode::InvalidRequest, message));
+        }
+        if !services.metadata.has_given(producer, context.timeout).await? {
+            let message = format!(
+                "producer {producer}: this cluster has never given out this id; ask for a new one with -1"
+            );
+            return Err(Failure::new(ErrorCode::UnknownProducer, message));
+        }
+        // After the last epoch comes a new id.
+        if let Some(epoch) = epoch.get().checked_add(1) {
+            let epoch = ProducerEpoch::new(epoch);
+            return Ok(super::Response::InitProducer(Response { producer, epoch }));
+        }
     }
     let producer = services.metadata.producer_id(context.timeout).await?;
     Ok(super::Response::InitProducer(Response { producer, epoch: ProducerEpoch::new(0) }))
-}
-
-/// A producer that has an id keeps it with the next epoch, as long as there is one.
-fn next_epoch(request: &Request) -> Option<Response> {
-    if request.producer.get() < 0 || request.epoch.get() < 0 {
-        return None;
-    }
-    let epoch = request.epoch.get().checked_add(1)?;
-    Some(Response { producer: request.producer, epoch: ProducerEpoch::new(epoch) })
 }

@@ -30,7 +30,9 @@ pub(crate) struct Response {
 /// Answers from the epochs that each log keeps in memory.
 pub(super) fn answer(services: &Services, request: &Request) -> Response {
     let find = |item: &Item| {
-        Ok(services.table.get(item.partition)?.epoch_end(item.wanted, item.leader_epoch)?)
+        Ok(services
+            .table
+            .ask(item.partition, |partition| partition.epoch_end(item.wanted, item.leader_epoch))?)
     };
     Response { items: request.items.iter().map(|item| (item.partition, find(item))).collect() }
 }

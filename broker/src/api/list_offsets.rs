@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thalweg_protocol::{LeaderEpoch, TopicPartition};
 
+use super::in_pool::answer_each;
 use super::{Failure, Services};
 use crate::partition::{Found, OffsetQuery};
 
@@ -32,15 +33,15 @@ pub(super) async fn answer(
     services: Arc<Services>,
     request: Request,
 ) -> Result<super::Response, Failure> {
-    let pool = services.reads.clone();
-    let items = pool
-        .run(move || {
-            let find = |item: &Item| {
-                let partition = services.table.get(item.partition)?;
-                Ok(partition.find_offset(item.query, item.leader_epoch)?)
-            };
-            request.items.iter().map(|item| (item.partition, find(item))).collect()
-        })
-        .await;
-    Ok(super::Response::ListOffsets(Response { items }))
+    let items = answer_each(services, request.items, |services, item| {
+        (item.partition, find(services, item))
+    });
+    Ok(super::Response::ListOffsets(Response { items: items.await }))
+}
+
+fn find(services: &Services, item: &Item) -> Result<Found, Failure> {
+    let found = services
+        .table
+        .ask(item.partition, |partition| partition.find_offset(item.query, item.leader_epoch));
+    Ok(found?)
 }

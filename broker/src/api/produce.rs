@@ -75,15 +75,18 @@ pub(super) fn begin(services: &Arc<Services>, request: &Request, context: &Conte
     let mut items = Vec::with_capacity(request.items.len());
     let mut waiting = Vec::new();
     for item in &request.items {
-        let outcome = append(services, request.acks, item).map(|accepted| {
+        let outcome = append(services, request.acks, item).and_then(|accepted| {
             if let Some(commit) = accepted.commit {
                 waiting.push(Uncommitted { place: items.len(), commit });
             }
-            Appended {
+            if accepted.base_offset == Offset::NONE {
+                return Err(forgotten(item.partition));
+            }
+            Ok(Appended {
                 base_offset: accepted.base_offset,
                 log_append_time: accepted.log_append_time,
                 log_start: accepted.log_start,
-            }
+            })
         });
         items.push((item.partition, outcome));
     }
@@ -113,6 +116,16 @@ fn append(services: &Services, acks: Acks, item: &Item) -> Result<Accepted, Fail
         let batch = CheckedBatch::new(header, item.records.clone());
         Ok(partition.append(&batch, item.leader_epoch, acks == Acks::All, now)?)
     })
+}
+
+/// What a repetition hears, once its original is committed, when nobody remembers where that lies.
+fn forgotten(partition: TopicPartition) -> Failure {
+    Failure::new(
+        ErrorCode::DuplicateSequence,
+        format!(
+            "{partition}: stored already, before the last five batches of this producer; its offset is forgotten"
+        ),
+    )
 }
 
 /// Waits until all are committed, or the client waits no more. All share one deadline.

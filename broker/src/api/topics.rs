@@ -2,7 +2,6 @@
 //! new partitions, until this broker serves them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use thalweg_protocol::{ErrorCode, TopicId};
 use tokio::time::{Instant, timeout_at};
@@ -41,9 +40,6 @@ pub(crate) struct Created {
 pub(crate) struct Outcomes {
     pub(crate) topics: Vec<(String, Result<(), Failure>)>,
 }
-
-/// How often a topic's creation looks whether its partitions are served.
-const SERVED_CHECK: Duration = Duration::from_millis(1);
 
 pub(super) async fn create(
     services: Arc<Services>,
@@ -112,10 +108,10 @@ async fn wait_until_served(
     topic: TopicId,
     deadline: Instant,
 ) -> Result<(), Failure> {
+    let mut carried_out = services.table.watch_carried_out();
     let served = async {
-        while !is_served(services, topic) {
-            tokio::time::sleep(SERVED_CHECK).await;
-        }
+        // Watched from before the first look, so that nothing is missed in between. The table outlives the wait.
+        while !is_served(services, topic) && carried_out.changed().await.is_ok() {}
     };
     timeout_at(deadline, served).await.map_err(|_elapsed| {
         Failure::new(

@@ -1,11 +1,12 @@
-//! Named, supervised tasks: a panic in one is logged, counted and reported, never silent.
+//! Named, supervised tasks and threads: a panic in one is logged, counted and reported, never silent.
 //!
-//! Owns the tasks of the server: those that accept, those of connections, HTTP. Never restarts one: a task that
-//! panicked may have left its state half changed, so whoever owns that state decides.
+//! Owns the tasks of the server: those that accept, those of connections, HTTP; and the threads that look after the logs.
+//! Never restarts one: a task that panicked may have left its state half changed, so whoever owns that state decides.
 
 use std::fmt::Debug;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,6 +74,22 @@ impl Tasks {
         self.tracker.spawn_on(watched, runtime)
     }
 
+    /// Runs `work` on a thread named `name`, which ends by itself. Its panic is counted like a task's; the thread can be
+    /// joined all the same.
+    pub fn spawn_thread(
+        &self,
+        name: &'static str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<std::thread::JoinHandle<()>> {
+        let tasks = self.clone();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // As above: nothing of `work` is touched again.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+                tasks.panicked(&TaskFailure { name, message: text_of(&*panic) });
+            }
+        })
+    }
+
     /// How many tasks have panicked.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
@@ -129,5 +146,17 @@ mod tests {
         assert_eq!((tasks.panics(), tasks.running()), (1, 0));
         let expected = TaskFailure { name: "bad", message: "offset 7 is wrong".to_owned() };
         assert_eq!(*reports.lock().unwrap(), [expected]);
+    }
+
+    #[test]
+    fn a_panic_of_a_thread_is_counted_and_reported() {
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&reports);
+        let tasks = Tasks::new(move |failure| heard.lock().unwrap().push(failure.name));
+        let thread = tasks.spawn_thread("flusher", || panic!("of the disk")).unwrap();
+        thread.join().unwrap();
+        tasks.spawn_thread("other", || {}).unwrap().join().unwrap();
+        assert_eq!(tasks.panics(), 1);
+        assert_eq!(*reports.lock().unwrap(), ["flusher"]);
     }
 }

@@ -117,6 +117,12 @@ impl MetadataHandle {
         self.newest.clone()
     }
 
+    /// Tells how many requests wait in the queue; keeps nobody alive who would answer them.
+    pub fn queue(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let jobs = self.jobs.downgrade();
+        move || jobs.upgrade().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
+    }
+
     /// Registers this broker's start: its new epoch, and a new leader epoch for all that it leads. Creates
     /// the cluster when there is none.
     pub async fn register_broker(
@@ -269,6 +275,23 @@ impl MetadataHandle {
         match tokio::time::timeout(timeout, take).await {
             Ok(taken) => taken,
             // A block that is reserved too late is never used: no id is lost twice.
+            Err(_) => Err(MetadataError::TimedOut { what, timeout_ms: timeout.as_millis() }),
+        }
+    }
+
+    /// Whether this producer id was given out. What an earlier life of a broker, or another broker, has reserved
+    /// counts as given: nobody who asks here will get it.
+    pub async fn has_given(
+        &self,
+        id: ProducerId,
+        timeout: Duration,
+    ) -> Result<bool, MetadataError> {
+        if id.get() < 0 || id >= self.image().producer_next() {
+            return Ok(false);
+        }
+        let what = "look for a producer id";
+        match tokio::time::timeout(timeout, self.ids.lock()).await {
+            Ok(block) => Ok(!block.holds(id)),
             Err(_) => Err(MetadataError::TimedOut { what, timeout_ms: timeout.as_millis() }),
         }
     }

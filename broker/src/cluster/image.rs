@@ -4,100 +4,56 @@
 //! one before all that stayed the same. Only `replay` makes changes, from records alone.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use thalweg_protocol::{
     BrokerEpoch, BrokerId, ClusterId, DirectoryId, LeaderEpoch, PartitionIndex, ProducerId,
-    TopicId, TopicName, TopicPartition,
+    TopicId, TopicName, TopicPartition, number,
 };
 
 use super::field::fields;
 
-/// The place of an entry in the metadata log, counted from 1; 0 is before the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct MetadataIndex(u64);
+number! {
+    /// The place of an entry in the metadata log, counted from 1; 0 is before the first.
+    #[derive(Default)]
+    MetadataIndex(u64)
+}
 
 impl MetadataIndex {
     /// Before the first entry.
-    pub const ZERO: Self = Self(0);
-
-    /// Wraps the number as it stands on disk.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number as it stands on disk.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
+    pub const ZERO: Self = Self::new(0);
 
     /// The index after this one; the largest one stays.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self::new(self.get().saturating_add(1))
     }
 }
 
-impl fmt::Display for MetadataIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+number! {
+    /// The reign in which an entry was proposed: always 1 until several brokers vote.
+    #[derive(Default)]
+    Term(u64)
 }
-
-/// The reign in which an entry was proposed: always 1 until several brokers vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Term(u64);
 
 impl Term {
     /// The term of the log of a broker that is alone.
-    pub const FIRST: Self = Self(1);
-
-    /// Wraps the number as it stands on disk.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number as it stands on disk.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
+    pub const FIRST: Self = Self::new(1);
 }
 
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+number! {
+    /// Raised with every change of a partition's entry; a leader's in-sync proposal names the one it knows.
+    PartitionEpoch(i32)
 }
-
-/// Raised with every change of a partition's entry; a leader's in-sync proposal names the one it knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartitionEpoch(i32);
 
 impl PartitionEpoch {
     /// The epoch of a new partition.
-    pub const FIRST: Self = Self(0);
-
-    /// Wraps the number as it stands on the wire and on disk.
-    pub const fn new(number: i32) -> Self {
-        Self(number)
-    }
-
-    /// The number as it stands on the wire and on disk.
-    pub const fn get(self) -> i32 {
-        self.0
-    }
+    pub const FIRST: Self = Self::new(0);
 
     /// The epoch after this one; the largest one stays.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-impl fmt::Display for PartitionEpoch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        Self::new(self.get().saturating_add(1))
     }
 }
 

@@ -101,7 +101,8 @@ settings! {
         topics_max: u32 = 20_000, Allowed::Count(1, 1_000_000);
         /// Partitions in the cluster, replicas not counted.
         partitions_max: u32 = 50_000, Allowed::Count(1, 1_000_000);
-        /// Idempotent producers remembered per partition; the one idle longest makes room.
+        /// Idempotent producers remembered per partition. The one that is idle longest makes room for another,
+        /// unless it has appended within the last 5 minutes: then new ones are asked to come again.
         producers_per_partition_max: u32 = 10_000, Allowed::Count(1, 1_000_000);
     }
 }
@@ -124,6 +125,13 @@ settings! {
         /// reads again.
         checkpoint_interval_ms: Millis = Millis::seconds(1),
             Allowed::Time(Millis::new(10), Millis::minutes(10));
+        /// How fast closed segments are read through for damage, in bytes a second, all data folders together; 0
+        /// switches it off.
+        scrub_bytes_per_second: ByteSize = ByteSize::mib(8),
+            Allowed::Size(ByteSize::new(0), ByteSize::gib(16));
+        /// How long after the last time they are read through again; later when a pass takes longer.
+        scrub_interval_ms: Millis = Millis::hours(7 * 24),
+            Allowed::Time(Millis::new(10), Millis::hours(24 * 365));
         /// How often segments are checked against retention.ms and retention.bytes.
         retention_check_interval_ms: Millis = Millis::minutes(1),
             Allowed::Time(Millis::new(10), Millis::hours(24));

@@ -17,6 +17,8 @@ pub struct ConnectionMetrics {
     /// Bytes of answers, frames included.
     pub sent_bytes: Counter,
     requests_in_flight: Gauge,
+    /// How many may be open.
+    pub open_max: Gauge,
     /// Memory that large requests hold while they arrive, in bytes.
     pub request_memory_bytes: Gauge,
     /// Times that a connection waited for memory.
@@ -28,7 +30,8 @@ pub struct ConnectionMetrics {
 pub struct UnderWay(Gauge);
 
 impl UnderWay {
-    fn new(gauge: &Gauge) -> Self {
+    /// One more of what `gauge` counts, until it is dropped.
+    pub fn new(gauge: &Gauge) -> Self {
         gauge.increment(1);
         Self(gauge.clone())
     }
@@ -45,6 +48,7 @@ impl ConnectionMetrics {
         Self {
             registry: registry.clone(),
             open: registry.gauge(names::CONNECTIONS, &[]),
+            open_max: registry.gauge(names::CONNECTIONS_MAX, &[]),
             accepted: registry.counter(names::CONNECTIONS_ACCEPTED, &[]),
             in_handshake: registry.gauge(names::HANDSHAKES, &[]),
             received_bytes: registry.counter(names::RECEIVED_BYTES, &[]),

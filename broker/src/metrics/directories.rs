@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge};
 use thalweg_storage::{DirState, RecoveryReport};
 
+use super::histogram::Histogram;
 use super::names;
 use super::registry::{Registry, amount};
 
@@ -17,8 +18,16 @@ pub struct DirectoryMetrics {
     pub free_bytes: Gauge,
     /// The size of its disk, in bytes.
     pub size_bytes: Gauge,
+    /// With less free space it takes no writes, in bytes.
+    pub free_bytes_min: Gauge,
+    /// What its logs take, in bytes.
+    pub log_bytes: Gauge,
     /// Segments removed by retention or by deleting records.
     pub removed_segments: Counter,
+    /// Bytes that the scrub has checked.
+    pub scrubbed_bytes: Counter,
+    /// Times an append reserved blocks or made a segment's file itself.
+    pub made_in_append: Counter,
     /// Its syncs.
     pub syncs: Arc<SyncMetrics>,
     /// What opening its logs found.
@@ -65,6 +74,7 @@ pub struct SyncMetrics {
     failures: Counter,
     seconds: Histogram,
     logs: Histogram,
+    queue: Gauge,
 }
 
 /// What opening logs found.
@@ -91,12 +101,17 @@ impl DirectoryMetrics {
         let metrics = Self {
             free_bytes: gauge(names::DIRECTORY_FREE),
             size_bytes: gauge(names::DIRECTORY_SIZE),
+            free_bytes_min: gauge(names::DIRECTORY_FREE_MIN),
+            log_bytes: gauge(names::DIRECTORY_LOGS),
             removed_segments: registry.counter(names::REMOVED_SEGMENTS, &labels),
+            scrubbed_bytes: registry.counter(names::SCRUBBED_BYTES, &labels),
+            made_in_append: registry.counter(names::MADE_IN_APPEND, &labels),
             syncs: Arc::new(SyncMetrics {
                 syncs: registry.counter(names::SYNCS, &labels),
                 failures: registry.counter(names::SYNC_FAILURES, &labels),
                 seconds: registry.histogram(names::SYNC_SECONDS, &labels),
                 logs: registry.histogram(names::SYNC_LOGS, &labels),
+                queue: gauge(names::SYNC_QUEUE),
             }),
             recovery: Arc::new(RecoveryMetrics {
                 logs: registry.counter(names::RECOVERED_LOGS, &labels),
@@ -135,8 +150,13 @@ impl SyncMetrics {
     /// A group of `logs` reached stable storage in `took`.
     pub fn synced(&self, logs: usize, took: Duration) {
         self.syncs.increment(1);
-        self.seconds.record(took);
-        self.logs.record(amount(u64::try_from(logs).unwrap_or(u64::MAX)));
+        self.seconds.record_time(took);
+        self.logs.record(u64::try_from(logs).unwrap_or(u64::MAX));
+    }
+
+    /// So many logs wait for a sync or are being synced.
+    pub fn queued(&self, logs: usize) {
+        self.queue.set(amount(u64::try_from(logs).unwrap_or(u64::MAX)));
     }
 
     /// The sync of one log failed.

@@ -1,26 +1,28 @@
 //! What is counted, under which names, and the text that Prometheus reads.
 //!
-//! Owns every metric's name, unit, help and labels, each declared once; the numbers themselves are the
-//! metrics library's. A broker has one [`Metrics`] with a recorder of its own; two brokers in one process share
-//! nothing. Handles are resolved when the thing that they count is made: counting looks nothing up and takes
-//! no lock.
+//! Owns every metric's name, unit, help and labels, each declared once. A broker has one [`Metrics`]; two
+//! brokers in one process share nothing. Handles are resolved when the thing that they count is made: counting
+//! looks nothing up, takes no lock and no memory, and is done for requests and batches, never for records.
 //!
-//! Invariants: the number of series is bounded by the configuration. Samples of histograms wait, 16 bytes each,
-//! until the next [`Metrics::upkeep`] or rendering; [`UPKEEP_INTERVAL`] bounds how many that are.
+//! Invariants: the number of series is bounded by the configuration; a series that counts a topic or a partition
+//! ends with it; showing all of them takes no lock that a request waits for.
 
 mod broker;
 mod connections;
 mod directories;
+mod histogram;
 mod names;
 mod process;
 mod registry;
 mod requests;
+mod text;
 mod topics;
 
-pub use broker::{BrokerMetrics, Metrics, UPKEEP_INTERVAL};
+pub use broker::{BrokerMetrics, Metrics};
 pub use connections::{ConnectionMetrics, UnderWay};
 pub use directories::{DirectoryMetrics, DirectoryState, RecoveryMetrics, SyncMetrics};
+pub use histogram::Histogram;
 pub use names::{ALL, Kind, Metric, Unit};
 pub use registry::{CONTENT_TYPE, amount};
-pub use requests::RequestMetrics;
-pub use topics::{PartitionFigures, PartitionMetrics, TopicMetrics};
+pub use requests::{Phase, RequestMetrics};
+pub use topics::{PartitionFigures, PartitionMetrics, TopicMetrics, TopicSeries};

@@ -9,8 +9,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts samples by size; the bounds of the buckets, rising.
-    Histogram(&'static [f64]),
+    /// Counts samples by size; the bounds of the buckets, rising. Those of times are in nanoseconds.
+    Histogram(&'static [u64]),
 }
 
 /// What a metric's number counts.
@@ -39,15 +39,37 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+const US: u64 = 1_000;
+const MS: u64 = 1_000 * US;
+const S: u64 = 1_000 * MS;
+
 /// From 50 us, a warm append, to 10 s, a deadline.
-const LATENCIES: &[f64] = &[
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 2.5, 5.0, 10.0,
+const LATENCIES: &[u64] = &[
+    50 * US,
+    100 * US,
+    250 * US,
+    500 * US,
+    MS,
+    2_500 * US,
+    5 * MS,
+    10 * MS,
+    25 * MS,
+    50 * MS,
+    100 * MS,
+    250 * MS,
+    500 * MS,
+    S,
+    2_500 * MS,
+    5 * S,
+    10 * S,
 ];
 
+/// Coarser, as there are four for each kind of request; from 10 us, since parts are shorter than the whole.
+const PARTS: &[u64] =
+    &[10 * US, 50 * US, 250 * US, MS, 2_500 * US, 10 * MS, 50 * MS, 250 * MS, S, 5 * S];
+
 /// How many logs one sync brings to the disk.
-const GROUP_SIZES: &[f64] =
-    &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0, 16_384.0];
+const GROUP_SIZES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384];
 
 /// Declares the metrics and lists them.
 macro_rules! metrics {
@@ -77,12 +99,20 @@ metrics! {
     READY = Gauge, "thalweg_ready", Count, [],
         "1 when the broker is ready, 0 when /readyz gives reasons why not.";
     TASK_PANICS = Counter, "thalweg_task_panics_total", Count, [],
-        "Tasks that ended by a panic: each one is a defect.";
+        "Tasks and threads that ended by a panic: each one is a defect.";
     TOPICS = Gauge, "thalweg_topics", Count, [], "Topics in the cluster.";
     PARTITIONS = Gauge, "thalweg_partitions", Count, ["state"],
         "Replicas on this broker, each in one state; those that are read-only may lead, too.";
     UNCLEAN_STARTS = Counter, "thalweg_unclean_sole_leader_starts_total", Count, [],
         "Partitions that lead again after an unclean start because no other replica was there.";
+    PARTITIONS_WITHOUT_SERIES = Gauge, "thalweg_partitions_without_series", Count, [],
+        "Replicas beyond `metrics.partition_series_max`: their logs count only in the directory's sums.";
+    METADATA_QUEUE = Gauge, "thalweg_metadata_queue_requests", Count, [],
+        "Changes of the metadata that wait for their turn.";
+    COLD_READS = Gauge, "thalweg_cold_reads", Count, [],
+        "Reads from the disk that are under way or wait for their turn.";
+    SCRUB_LAST_PASS = Gauge, "thalweg_scrub_last_pass_timestamp_seconds", Seconds, [],
+        "When the scrub last came to the end of all closed segments, since 1970; 0 when it never did.";
     OPEN_FILES = Gauge, "thalweg_open_log_files", Count, [],
         "Log files held open, mapped or not, in all log directories.";
 
@@ -93,6 +123,8 @@ metrics! {
         "Memory of this process in RAM, mapped log files included.";
     PROCESS_ANONYMOUS = Gauge, "thalweg_process_anonymous_memory_bytes", Bytes, [],
         "Memory of this process in RAM without mapped files.";
+    PROCESS_VIRTUAL = Gauge, "process_virtual_memory_bytes", Bytes, [],
+        "Address space of this process: mapped log files, whether in RAM or not, are most of it.";
     PROCESS_FILES = Gauge, "process_open_fds", Count, [], "File descriptors that are open.";
     PROCESS_FILES_MAX = Gauge, "process_max_fds", Count, [],
         "File descriptors that the system allows.";
@@ -102,6 +134,8 @@ metrics! {
 
     // connections
     CONNECTIONS = Gauge, "thalweg_connections", Count, [], "Connections that are open.";
+    CONNECTIONS_MAX = Gauge, "thalweg_connections_max", Count, [],
+        "Connections that `limits.connections_max` allows.";
     HANDSHAKES = Gauge, "thalweg_connections_in_handshake", Count, [],
         "Connections that have not finished their handshake.";
     CONNECTIONS_ACCEPTED = Counter, "thalweg_connections_accepted_total", Count, [],
@@ -119,8 +153,13 @@ metrics! {
     REQUEST_ERRORS = Counter, "thalweg_request_errors_total", Count, ["door", "request", "code"],
         "Errors in answers, one for each partition or topic that failed.";
     REQUEST_SECONDS = Histogram(LATENCIES), "thalweg_request_seconds", Seconds, ["door", "request"],
-        "From the whole request read to its answer handed to the socket; waiting for records included.";
+        "From the whole request read to the last byte of its answer handed to the socket.";
+    REQUEST_PHASE_SECONDS = Histogram(PARTS), "thalweg_request_phase_seconds", Seconds,
+        ["door", "request", "phase"],
+        "What requests spend their time on: queue, handling, waiting, sending.";
     REQUESTS_IN_FLIGHT = Gauge, "thalweg_requests_in_flight", Count, [], "Requests under way.";
+    REQUESTS_WAITING = Gauge, "thalweg_requests_waiting", Count, ["door", "request"],
+        "Those of them that wait: to be committed, for records to read, for a disk, for the metadata.";
     REQUEST_MEMORY = Gauge, "thalweg_request_memory_bytes", Bytes, [],
         "Memory that large requests hold while they arrive; small ones are not counted.";
     REQUEST_MEMORY_WAITS = Counter, "thalweg_request_memory_waits_total", Count, [],
@@ -141,6 +180,8 @@ metrics! {
         "Batches that were there already and were answered like their original.";
     FETCHED_BYTES = Counter, "thalweg_fetched_bytes_total", Bytes, ["topic"],
         "Bytes of batches sent to readers.";
+    FETCHED_RECORDS = Counter, "thalweg_fetched_records_total", Count, ["topic"],
+        "Records in batches sent to readers, by their offsets: those compacted away count, too.";
     COLD_FETCHED_BYTES = Counter, "thalweg_cold_fetched_bytes_total", Bytes, ["topic"],
         "Bytes of batches that had to be read from the disk before they were sent.";
 
@@ -159,6 +200,10 @@ metrics! {
         "What may still be written on its disk.";
     DIRECTORY_SIZE = Gauge, "thalweg_log_directory_size_bytes", Bytes, ["directory"],
         "The size of its disk.";
+    DIRECTORY_FREE_MIN = Gauge, "thalweg_log_directory_free_min_bytes", Bytes, ["directory"],
+        "With less free space it takes no writes: `storage.free_bytes_min`.";
+    DIRECTORY_LOGS = Gauge, "thalweg_log_directory_log_bytes", Bytes, ["directory"],
+        "What its logs take, preallocated blocks not counted.";
     DIRECTORY_STATE = Gauge, "thalweg_log_directory_state", Count, ["directory", "state"],
         "1 for the state that it is in, 0 for the others.";
     SYNCS = Counter, "thalweg_syncs_total", Count, ["directory"],
@@ -169,8 +214,14 @@ metrics! {
         "How long a group took to reach stable storage.";
     SYNC_LOGS = Histogram(GROUP_SIZES), "thalweg_sync_logs", Count, ["directory"],
         "Logs in one group.";
+    SYNC_QUEUE = Gauge, "thalweg_sync_queue_logs", Count, ["directory"],
+        "Logs with bytes that wait for a sync or are being synced.";
     REMOVED_SEGMENTS = Counter, "thalweg_removed_segments_total", Count, ["directory"],
         "Segments removed by retention or by deleting records.";
+    SCRUBBED_BYTES = Counter, "thalweg_scrubbed_bytes_total", Bytes, ["directory"],
+        "Bytes of closed segments that the scrub has read and checked.";
+    MADE_IN_APPEND = Counter, "thalweg_made_in_append_total", Count, ["directory"],
+        "Times an append reserved blocks or made a segment's file itself; many mean that preparing them is late.";
 
     // recovery
     RECOVERED_LOGS = Counter, "thalweg_recovered_logs_total", Count, ["directory"],
@@ -180,7 +231,7 @@ metrics! {
     CUT_BYTES = Counter, "thalweg_recovery_cut_bytes_total", Bytes, ["directory"],
         "Bytes above the recovery point that were cut off and kept aside.";
     CORRUPT_RANGES = Counter, "thalweg_corrupt_ranges_total", Count, ["directory"],
-        "Damaged ranges found below the recovery point.";
+        "Damaged ranges found in what was on stable storage, by a start or by the scrub.";
 }
 
 #[cfg(test)]

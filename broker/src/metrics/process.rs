@@ -1,9 +1,9 @@
-//! Figures of the process, read from `/proc` when somebody asks. Where there is no `/proc` they are missing.
+//! Figures of the process, read from `/proc` when somebody asks. Where there is no `/proc` they are zero.
 
 use std::fs;
 use std::time::Duration;
 
-use super::names::{self, Metric};
+use super::names;
 use super::registry::{Registry, amount};
 
 /// The unit of CPU times in `/proc`: the kernel's interface fixes it, whatever its real tick is.
@@ -15,21 +15,26 @@ struct Figures {
     cpu: Option<Duration>,
     resident_bytes: Option<u64>,
     anonymous_bytes: Option<u64>,
+    virtual_bytes: Option<u64>,
     threads: Option<u64>,
 }
 
 /// Sets the process's figures before each rendering.
 pub(super) fn watch(registry: &Registry) {
+    let cpu = registry.measured(names::PROCESS_CPU);
     let resident = registry.gauge(names::PROCESS_MEMORY, &[]);
     let anonymous = registry.gauge(names::PROCESS_ANONYMOUS, &[]);
+    let virtual_memory = registry.gauge(names::PROCESS_VIRTUAL, &[]);
     let threads = registry.gauge(names::PROCESS_THREADS, &[]);
     let files = registry.gauge(names::PROCESS_FILES, &[]);
     let files_max = registry.gauge(names::PROCESS_FILES_MAX, &[]);
     registry.before_render(move || {
         let figures = read();
+        cpu.set(figures.cpu.unwrap_or_default());
         let gauges = [
             (&resident, figures.resident_bytes),
             (&anonymous, figures.anonymous_bytes),
+            (&virtual_memory, figures.virtual_bytes),
             (&threads, figures.threads),
             (&files, open_files()),
             (&files_max, rustix::process::getrlimit(rustix::process::Resource::Nofile).current),
@@ -38,14 +43,6 @@ pub(super) fn watch(registry: &Registry) {
             gauge.set(amount(number.unwrap_or_default()));
         }
     });
-}
-
-/// The lines of the one metric that is shown by hand: the library's counters are whole numbers, and seconds of
-/// CPU time are not.
-pub(super) fn cpu_lines() -> String {
-    let Some(used) = read().cpu else { return String::new() };
-    let Metric { name, help, .. } = names::PROCESS_CPU;
-    format!("# HELP {name} {help}\n# TYPE {name} counter\n{name} {}\n", used.as_secs_f64())
 }
 
 fn read() -> Figures {
@@ -70,6 +67,7 @@ fn parse(stat: &str, status: &str) -> Figures {
         cpu: cpu(stat),
         resident_bytes: kilobytes("VmRSS:"),
         anonymous_bytes: kilobytes("RssAnon:"),
+        virtual_bytes: kilobytes("VmSize:"),
         threads: field("Threads:"),
     }
 }
@@ -91,11 +89,12 @@ mod tests {
     #[test]
     fn proc_files_are_understood_whatever_the_process_is_called() {
         let stat = "7 (tha) lweg) S 1 7 7 0 -1 4194304 900 0 0 0 250 50 0 0 20 0 9 0 1234 0";
-        let status = "Name:\tthalweg\nVmRSS:\t   2048 kB\nRssAnon:\t 1024 kB\nThreads:\t9\n";
+        let status = "Name:\tthalweg\nVmSize:\t 4096 kB\nVmRSS:\t   2048 kB\nRssAnon:\t 1024 kB\nThreads:\t9\n";
         let expected = Figures {
             cpu: Some(Duration::from_secs(3)),
             resident_bytes: Some(2_048 * 1_024),
             anonymous_bytes: Some(1_024 * 1_024),
+            virtual_bytes: Some(4_096 * 1_024),
             threads: Some(9),
         };
         assert_eq!(parse(stat, status), expected);

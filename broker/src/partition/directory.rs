@@ -1,4 +1,4 @@
-//! One log directory with all that belongs to it while the broker runs: its flusher and its figures.
+//! One log directory with all that belongs to it while the broker runs: its flusher, its preparer and its figures.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use thalweg_storage::checkpoint::CheckpointError;
 use thalweg_storage::{DirState, LogDir};
 
 use super::flusher::Flusher;
+use super::preparer::Preparer;
 use super::table::Table;
 use crate::metrics::{DirectoryMetrics, DirectoryState, amount};
 
@@ -14,13 +15,19 @@ use crate::metrics::{DirectoryMetrics, DirectoryState, amount};
 pub struct Directory {
     dir: Arc<LogDir>,
     flusher: Flusher,
+    preparer: Preparer,
     metrics: Arc<DirectoryMetrics>,
 }
 
 impl Directory {
-    /// A directory whose flusher runs.
-    pub const fn new(dir: Arc<LogDir>, flusher: Flusher, metrics: Arc<DirectoryMetrics>) -> Self {
-        Self { dir, flusher, metrics }
+    /// A directory whose flusher and preparer run.
+    pub const fn new(
+        dir: Arc<LogDir>,
+        flusher: Flusher,
+        preparer: Preparer,
+        metrics: Arc<DirectoryMetrics>,
+    ) -> Self {
+        Self { dir, flusher, preparer, metrics }
     }
 
     /// The directory itself.
@@ -31,6 +38,11 @@ impl Directory {
     /// What brings its logs to stable storage.
     pub const fn flusher(&self) -> &Flusher {
         &self.flusher
+    }
+
+    /// What makes ready what its logs need next.
+    pub const fn preparer(&self) -> &Preparer {
+        &self.preparer
     }
 
     /// What is counted of it.
@@ -73,8 +85,9 @@ impl Directory {
         }
     }
 
-    /// Shows how it stands, for the metrics.
-    pub fn show(&self) {
+    /// Shows how it stands, for the metrics; its logs take `log_bytes`.
+    pub fn show(&self, log_bytes: u64) {
+        self.metrics.log_bytes.set(amount(log_bytes));
         self.metrics.set_state(DirectoryState::from(&self.dir.state()));
         // A disk that does not answer keeps the figures that it last had.
         if let Ok(space) = self.dir.fs().space(self.dir.path()) {

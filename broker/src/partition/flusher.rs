@@ -16,7 +16,7 @@ use thalweg_storage::{FlushLimits, GroupCommit, LogDir, SyncResult, Urgency};
 
 use super::high_watermark::Durability;
 use super::partition::Partition;
-use crate::base::Clock;
+use crate::base::{Clock, Tasks};
 use crate::metrics::SyncMetrics;
 
 /// What a partition has told its flusher since its last sync began: nothing.
@@ -38,6 +38,7 @@ struct Shared {
     wake: Condvar,
     clock: Arc<dyn Clock>,
     limits: FlushLimits,
+    metrics: Arc<SyncMetrics>,
 }
 
 #[derive(Debug)]
@@ -59,26 +60,34 @@ pub struct Worker {
 type Synced = (Arc<Partition>, io::Result<Offset>);
 
 impl Flusher {
-    /// Starts the thread for `dir`; a round with many logs is shared among `threads_max` threads.
+    /// Starts the thread for `dir`; a round with many logs is shared among `threads_max` threads. `tasks` hears of a
+    /// panic, which takes the directory offline: nothing in it would be synced any more.
     pub fn start(
         dir: &Arc<LogDir>,
         threads_max: usize,
         clock: Arc<dyn Clock>,
         metrics: Arc<SyncMetrics>,
+        tasks: &Tasks,
     ) -> io::Result<(Self, Worker)> {
         let limits = FlushLimits::default();
         let state =
             State { commit: GroupCommit::new(limits), partitions: HashMap::new(), stopping: false };
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), clock, limits });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            clock,
+            limits,
+            metrics,
+        });
         let flusher = Self { shared: Arc::clone(&shared) };
         let dir = Arc::clone(dir);
-        let thread = std::thread::Builder::new().name("flusher".to_owned()).spawn(move || {
+        let thread = tasks.spawn_thread("flusher", move || {
+            let _watch = OfflineOnPanic { dir: &dir, shared: &shared };
             while let Some(round) = shared.next_round() {
                 let began = shared.clock.now();
                 let results = sync_all(&round, threads_max);
-                metrics.synced(round.len(), shared.clock.now().since(began));
-                shared.finish(&dir, results, &metrics);
+                shared.metrics.synced(round.len(), shared.clock.now().since(began));
+                shared.finish(&dir, results);
             }
         })?;
         Ok((flusher.clone(), Worker { flusher, thread: Some(thread) }))
@@ -103,6 +112,7 @@ impl Flusher {
         let mut state = self.shared.lock();
         state.commit.appended(partition.at(), partition.reader().log_end(), bytes, urgency, now);
         state.partitions.entry(partition.at()).or_insert_with(|| Arc::clone(partition));
+        self.shared.metrics.queued(state.partitions.len());
         drop(state);
         self.shared.wake.notify_one();
     }
@@ -112,6 +122,7 @@ impl Flusher {
         let mut state = self.shared.lock();
         state.commit.removed(&partition);
         state.partitions.remove(&partition);
+        self.shared.metrics.queued(state.partitions.len());
     }
 }
 
@@ -120,15 +131,38 @@ impl Worker {
     pub fn stop(mut self) {
         self.flusher.shared.lock().stopping = true;
         self.flusher.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the flusher has panicked; see above");
+        if let Some(thread) = self.thread.take() {
+            // Its panic was counted and logged.
+            drop(thread.join());
+        }
+    }
+}
+
+/// Lives as long as the flusher's thread runs.
+struct OfflineOnPanic<'a> {
+    dir: &'a LogDir,
+    shared: &'a Shared,
+}
+
+impl Drop for OfflineOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.fail("its flusher has panicked; restart the broker");
+            self.shared.abandon();
         }
     }
 }
 
 impl Shared {
+    /// Nothing is synced any more: those who wait are told.
+    fn abandon(&self) {
+        let abandoned: Vec<_> =
+            self.lock().partitions.drain().map(|(_, partition)| partition).collect();
+        for partition in abandoned {
+            partition.waiters().fail();
+        }
+    }
+
     /// Waits for the next round; none when the flusher shall stop and nothing is left to sync.
     fn next_round(&self) -> Option<Vec<Arc<Partition>>> {
         let mut state = self.lock();
@@ -156,7 +190,7 @@ impl Shared {
     }
 
     /// Publishes what was synced; a failure takes the directory offline for good.
-    fn finish(&self, dir: &LogDir, results: Vec<Synced>, metrics: &SyncMetrics) {
+    fn finish(&self, dir: &LogDir, results: Vec<Synced>) {
         let mut outcomes = Vec::with_capacity(results.len());
         for (partition, result) in &results {
             outcomes.push((
@@ -164,7 +198,7 @@ impl Shared {
                 match result {
                     Ok(_) => SyncResult::Synced,
                     Err(error) => {
-                        metrics.failed();
+                        self.metrics.failed();
                         dir.failed(&format!("sync of {partition}"), error);
                         SyncResult::Failed
                     }
@@ -184,6 +218,7 @@ impl Shared {
                 state.partitions.remove(&partition.at());
             }
         }
+        self.metrics.queued(state.partitions.len());
         drop(state);
         for partition in abandoned {
             partition.waiters().fail();

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::table::Table;
-use crate::base::{Clock, Monotonic};
+use crate::base::{Clock, Monotonic, Tasks};
 
 /// How often space is looked at and followers are held against their lag.
 const TICK: Duration = Duration::from_millis(500);
@@ -28,11 +28,12 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    /// Starts the thread.
+    /// Starts the thread; `tasks` hears of its panic.
     pub fn start(
         options: MaintenanceOptions,
         table: Arc<Table>,
         clock: Arc<dyn Clock>,
+        tasks: &Tasks,
     ) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let rounds = Rounds {
@@ -43,18 +44,16 @@ impl Maintenance {
             last_retention: Monotonic::ZERO,
         };
         let run = move || rounds.run(&stopped);
-        let thread = std::thread::Builder::new().name("maintenance".to_owned()).spawn(run)?;
+        let thread = tasks.spawn_thread("maintenance", run)?;
         Ok(Self { stop, thread: Some(thread) })
     }
 
     /// Ends the thread.
     pub fn stop(mut self) {
-        // The thread hears of it even if it has panicked: then nobody listens, and the join says so.
+        // Nobody listens after a panic, which was counted and logged.
         let _ = self.stop.send(());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the maintenance thread has panicked; see above");
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
         }
     }
 }

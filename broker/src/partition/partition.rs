@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch, check_produced};
 use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
-use thalweg_storage::{CheckedBatch, Log, LogDir, LogReader, RecoveryMark, SegmentAppend};
+use thalweg_storage::{
+    CheckedBatch, Log, LogDir, LogReader, RecoveryMark, Scrubbed, SegmentAppend,
+};
 
 use super::directory::Directory;
 use super::error::PartitionError;
@@ -20,7 +22,7 @@ use super::replica::{Effect, Input, Replica};
 use super::settings::Settings;
 use super::waiters::{Commit, Waiters};
 use crate::base::Monotonic;
-use crate::metrics::{PartitionFigures, PartitionMetrics, TopicMetrics};
+use crate::metrics::{PartitionFigures, PartitionMetrics, TopicSeries};
 
 /// A batch that is in the log.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub struct Parts {
     /// The high watermark as it was last written down.
     pub high_watermark: Offset,
     /// What is counted of the topic.
-    pub traffic: Arc<TopicMetrics>,
+    pub traffic: TopicSeries,
     /// What is shown of the partition.
     pub figures: PartitionMetrics,
 }
@@ -89,7 +91,7 @@ pub struct Partition {
     leading: AtomicI32,
     /// Whether the flusher has been told of bytes that it has not yet taken up.
     pub(super) dirty: AtomicU8,
-    pub(super) traffic: Arc<TopicMetrics>,
+    pub(super) traffic: TopicSeries,
     figures: PartitionMetrics,
 }
 
@@ -186,10 +188,11 @@ impl Partition {
         if wait {
             self.check_in_sync()?;
         }
-        let appended = self
-            .open(&mut log)?
+        let open = self.open(&mut log)?;
+        let appended = open
             .append(batch, epoch, now)
             .map_err(|error| PartitionError::Append { name: self.to_string(), error })?;
+        let (wants_preparation, made) = (open.wants_preparation(), open.take_made_in_append());
         let end = appended.last_offset.next();
         let mut commit = None;
         self.step(&Input::Appended { epoch, log_end: self.reader.log_end() }, || {
@@ -207,6 +210,12 @@ impl Partition {
             let records = u64::try_from(header.record_count).unwrap_or_default();
             self.traffic.produced(batch.bytes().len() as u64, records);
             self.directory.flusher().dirty(self);
+        }
+        if wants_preparation {
+            self.directory.preparer().wanted(self);
+        }
+        if made > 0 {
+            self.directory.metrics().made_in_append.increment(made);
         }
         if wait && commit.is_none() {
             self.traffic.acknowledged_batches.increment(1);
@@ -342,6 +351,13 @@ impl Partition {
         Ok(removed.segments)
     }
 
+    /// Counts what a piece of the scrub came to.
+    pub(super) fn count_scrubbed(&self, done: &Scrubbed) {
+        let metrics = self.directory.metrics();
+        metrics.scrubbed_bytes.increment(done.bytes);
+        metrics.recovery.corrupt_ranges.increment(done.found.len() as u64);
+    }
+
     /// Closes the log for good: nothing can be appended or read any more.
     pub fn close(&self) -> Result<(), PartitionError> {
         self.resign();
@@ -432,10 +448,11 @@ impl Partition {
         }
     }
 
-    /// Shows where the partition stands, for the metrics.
-    pub fn show(&self) {
+    /// Shows where the partition stands, for the metrics; says what its log takes.
+    pub fn show(&self) -> u64 {
         let Description { log_start, high_watermark, log_end, bytes: log_bytes } = self.describe();
         self.figures.show(&PartitionFigures { log_start, high_watermark, log_end, log_bytes });
+        log_bytes
     }
 
     /// The durability that the topic asks for.

@@ -36,6 +36,8 @@ pub struct Fetched {
     /// The first offset that can be read.
     pub log_start: Offset,
     read: Option<Read>,
+    /// The disk had to be waited for to find them.
+    waited: bool,
     traffic: Arc<TopicMetrics>,
 }
 
@@ -64,8 +66,33 @@ pub struct Found {
 }
 
 impl Partition {
-    /// Reads what is committed from an offset on.
+    /// Reads what is committed from an offset on. May wait for the disk.
     pub fn fetch(&self, request: &ReadRequest) -> Result<Fetched, PartitionError> {
+        let mut fetched = self.fetch_by(request, |below| {
+            let ReadRequest { offset, bytes_max, at_least_one, .. } = *request;
+            self.reader.read(offset, bytes_max, below, at_least_one)
+        })?;
+        fetched.waited = true;
+        Ok(fetched)
+    }
+
+    /// The same without waiting for the disk: nothing when finding the records would.
+    pub fn fetch_now(&self, request: &ReadRequest) -> Result<Option<Fetched>, PartitionError> {
+        let mut is_cold = false;
+        let fetched = self.fetch_by(request, |below| {
+            let ReadRequest { offset, bytes_max, at_least_one, .. } = *request;
+            let read = self.reader.read_now(offset, bytes_max, below, at_least_one)?;
+            is_cold = read.is_none();
+            Ok(read.unwrap_or_else(|| Read::empty(offset)))
+        })?;
+        Ok((!is_cold).then_some(fetched))
+    }
+
+    fn fetch_by(
+        &self,
+        request: &ReadRequest,
+        read: impl FnOnce(Offset) -> Result<Read, ReadError>,
+    ) -> Result<Fetched, PartitionError> {
         self.check_leads(request.leader_epoch)?;
         self.check_history(request)?;
         let high_watermark = if planted(Defect::ReadAboveHighWatermark) {
@@ -84,18 +111,10 @@ impl Partition {
         }
         let wanted =
             request.offset < high_watermark && (request.bytes_max > 0 || request.at_least_one);
-        let read = wanted
-            .then(|| {
-                self.reader.read(
-                    request.offset,
-                    request.bytes_max,
-                    high_watermark,
-                    request.at_least_one,
-                )
-            })
-            .transpose()
-            .map_err(|error| self.read_failed(error))?;
-        Ok(Fetched { high_watermark, log_start, read, traffic: Arc::clone(&self.traffic) })
+        let read = wanted.then(|| read(high_watermark)).transpose();
+        let read = read.map_err(|error| self.read_failed(error))?;
+        let traffic = Arc::clone(self.traffic.figures());
+        Ok(Fetched { high_watermark, log_start, read, waited: false, traffic })
     }
 
     /// Finds an offset by its time. May read the disk.
@@ -190,7 +209,8 @@ impl Fetched {
     /// Reads them into memory. Waits for the disk.
     pub fn populate(&self) -> std::io::Result<()> {
         let Some(read) = &self.read else { return Ok(()) };
-        if read.is_cold() {
+        // Looking for them may have brought them into memory, too.
+        if self.waited || read.is_cold() {
             self.traffic.cold_fetched_bytes.increment(read.bytes().len() as u64);
         }
         read.populate()
@@ -199,6 +219,7 @@ impl Fetched {
     /// The records: whole batches as they are stored. Counts them as sent.
     pub fn into_records(self) -> Bytes {
         self.traffic.fetched_bytes.increment(self.bytes() as u64);
+        self.traffic.fetched_records.increment(self.read.as_ref().map_or(0, Read::span));
         self.read.map_or_else(Bytes::new, Read::into_bytes)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use thalweg_protocol::{BrokerId, DirectoryId, LeaderEpoch, TopicId, TopicPartition};
+use tokio::sync::watch;
 
 use super::directory::Directory;
 use super::error::PartitionError;
@@ -26,12 +27,15 @@ pub struct Table {
     entries: RwLock<HashMap<TopicPartition, Entry>>,
     /// How many partitions of each topic are known, to tell an unknown topic from an unknown partition.
     topics: RwLock<HashMap<TopicId, usize>>,
+    /// Rises whenever an image was carried out.
+    carried_out: watch::Sender<u64>,
 }
 
 impl Table {
     /// An empty table of broker `me`.
     pub fn new(me: BrokerId, directories: Vec<Arc<Directory>>) -> Self {
-        Self { me, directories, entries: RwLock::default(), topics: RwLock::default() }
+        let (entries, topics, carried_out) = Default::default();
+        Self { me, directories, entries, topics, carried_out }
     }
 
     /// This broker.
@@ -56,6 +60,16 @@ impl Table {
         }
     }
 
+    /// Asks the partition. One that is taken out meanwhile answers like one that is not there, whatever went wrong with
+    /// its files.
+    pub fn ask<T>(
+        &self,
+        at: TopicPartition,
+        question: impl FnOnce(&Arc<Partition>) -> Result<T, PartitionError>,
+    ) -> Result<T, PartitionError> {
+        question(&self.get(at)?).map_err(|error| self.get(at).err().unwrap_or(error))
+    }
+
     /// Whether the partition is here, usable or not.
     pub fn contains(&self, at: TopicPartition) -> bool {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).contains_key(&at)
@@ -68,6 +82,16 @@ impl Table {
             Some(Entry::Offline { .. }) => true,
             None => false,
         }
+    }
+
+    /// The partitions are what the newest image makes of them, as far as they can be: wakes who waits for that.
+    pub fn tell_carried_out(&self) {
+        self.carried_out.send_modify(|times| *times = times.wrapping_add(1));
+    }
+
+    /// Changes whenever [`Table::tell_carried_out`] is called.
+    pub fn watch_carried_out(&self) -> watch::Receiver<u64> {
+        self.carried_out.subscribe()
     }
 
     /// Every partition that can be used.

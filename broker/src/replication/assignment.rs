@@ -127,6 +127,7 @@ impl Assignment {
             self.alter(topic);
         }
         self.done = Arc::clone(image);
+        self.options.table.tell_carried_out();
     }
 
     /// Opens logs whose directory is known: a folder that is not there is never made a second time.

@@ -13,21 +13,21 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use thalweg_protocol::ErrorCode;
-use thalweg_protocol::codec::Chunks;
 use thalweg_protocol::frame::{FrameReader, decode_request_header};
 use thalweg_protocol::native::RequestHeader;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::asked::{Answer, Asked, Departures};
 use super::handshake::{Opened, Peer};
 use super::limits::{Admitted, Limits, Memory};
 use super::listener::Door;
 use super::requests::{DOOR, RequestCounts};
-use crate::api::{Begun, Context, Failure, Request, Response, Services, begin};
-use crate::base::{Clock, Monotonic};
-use crate::frontend::native::{Decoded, decode, encode, encode_failure};
-use crate::metrics::{ConnectionMetrics, RequestMetrics, UnderWay};
+use crate::api::{Begun, Context, Failure, Request, Services, begin};
+use crate::base::Monotonic;
+use crate::frontend::native::{Decoded, decode};
+use crate::metrics::ConnectionMetrics;
 use crate::transport::Outbox;
 
 /// Why a connection ended.
@@ -85,40 +85,9 @@ impl Closed {
 }
 
 /// An answer that is ready, and how many bytes its request counts for.
-struct Answer {
-    chunks: Chunks,
+struct Ready {
+    answer: Answer,
     request_bytes: usize,
-}
-
-/// Where an answer goes, and what is counted of it.
-struct Asked {
-    correlation: u32,
-    metrics: Option<Arc<RequestMetrics>>,
-    clock: Arc<dyn Clock>,
-    began: Monotonic,
-    _under_way: UnderWay,
-}
-
-impl Asked {
-    /// The frame that answers, counted.
-    fn answer(&self, answer: Result<Response, Failure>) -> Chunks {
-        match &answer {
-            Ok(response) => self.count(response.failures()),
-            Err(failure) => self.count([failure.code]),
-        }
-        match answer {
-            Ok(response) => encode(self.correlation, response),
-            Err(failure) => encode_failure(self.correlation, failure),
-        }
-    }
-
-    /// Counts the request, and what failed of it.
-    fn count(&self, failures: impl IntoIterator<Item = ErrorCode>) {
-        if let Some(metrics) = &self.metrics {
-            metrics.answered(self.clock.now().since(self.began));
-            failures.into_iter().for_each(|code| metrics.failed(code));
-        }
-    }
 }
 
 /// A connection after its handshake.
@@ -126,7 +95,8 @@ pub(super) struct Connection {
     stream: TcpStream,
     frames: FrameReader,
     outbox: Outbox,
-    waiting: FuturesUnordered<BoxFuture<'static, Answer>>,
+    departures: Departures,
+    waiting: FuturesUnordered<BoxFuture<'static, Ready>>,
     /// The bytes of the requests in `waiting`.
     waiting_bytes: usize,
     peer: Peer,
@@ -140,6 +110,8 @@ pub(super) struct Connection {
     _admitted: Admitted,
     /// When something last came or went.
     active: Instant,
+    /// When bytes last came: nothing is read while a whole frame waits, so each became whole then.
+    arrived: Monotonic,
 }
 
 impl Connection {
@@ -154,6 +126,7 @@ impl Connection {
             stream,
             frames,
             outbox,
+            departures: Departures::default(),
             waiting: FuturesUnordered::new(),
             waiting_bytes: 0,
             peer,
@@ -165,6 +138,7 @@ impl Connection {
             limits,
             _admitted: admitted,
             active: Instant::now(),
+            arrived: door.services.clock.now(),
         }
     }
 
@@ -187,12 +161,14 @@ impl Connection {
             let has_memory = self.memory.covers(self.frames.announced_bytes());
             tokio::select! {
                 biased;
-                Some(answer) = self.waiting.next(), if !self.waiting.is_empty() => {
-                    self.waiting_bytes -= answer.request_bytes;
-                    self.outbox.push(answer.chunks);
+                Some(ready) = self.waiting.next(), if !self.waiting.is_empty() => {
+                    self.waiting_bytes -= ready.request_bytes;
+                    self.send(ready.answer);
                 }
                 written = self.outbox.write_some(&self.stream), if !self.outbox.is_empty() => {
-                    self.metrics.sent_bytes.increment(written? as u64);
+                    let written = written?;
+                    self.metrics.sent_bytes.increment(written as u64);
+                    self.departures.written(written, &*self.services.clock);
                     self.active = Instant::now();
                 }
                 () = self.memory.grant(self.frames.announced_bytes()), if reads && !has_memory => {}
@@ -213,11 +189,18 @@ impl Connection {
             Ok(count) => {
                 self.metrics.received_bytes.increment(count as u64);
                 self.active = Instant::now();
+                self.arrived = self.services.clock.now();
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Puts an answer behind those that wait to be sent.
+    fn send(&mut self, answer: Answer) {
+        let chunks = self.departures.push(answer, self.outbox.bytes());
+        self.outbox.push(chunks);
     }
 
     /// Whether another request may begin: neither too many nor too large ones are in flight.
@@ -244,13 +227,13 @@ impl Connection {
         let request_bytes = frame.len();
         let (header, body) =
             decode_request_header(frame).map_err(|error| Closed::Protocol(error.to_string()))?;
-        let asked = Asked {
-            correlation: header.correlation,
-            metrics: self.requests.kind(header.api).map(Arc::clone),
-            began: self.services.clock.now(),
-            clock: Arc::clone(&self.services.clock),
-            _under_way: self.metrics.request(),
-        };
+        let asked = Asked::new(
+            header.correlation,
+            self.requests.kind(header.api).map(Arc::clone),
+            self.arrived,
+            &self.services.clock,
+            &self.metrics,
+        );
         let request = match decode(&header, body).and_then(only_requests) {
             Ok(request) => request,
             Err(failure) => {
@@ -258,22 +241,23 @@ impl Connection {
                 if failure.code == ErrorCode::MalformedRequest {
                     self.metrics.malformed(DOOR);
                 }
-                self.outbox.push(asked.answer(Err(failure)));
+                self.send(asked.answer(Err(failure)));
                 return Ok(());
             }
         };
         let context =
             Context { timeout: self.timeout(&header), listener: Arc::clone(&self.listener) };
         match begin(&self.services, request, context) {
-            Begun::Done(answer) => self.outbox.push(asked.answer(answer)),
+            Begun::Done(answer) => self.send(asked.answer(answer)),
             Begun::Waiting(waiting) => {
                 self.waiting_bytes += request_bytes;
+                let waits = asked.wait();
                 self.waiting.push(Box::pin(async move {
-                    Answer { chunks: asked.answer(waiting.await), request_bytes }
+                    Ready { answer: waits.answer(waiting.await), request_bytes }
                 }));
             }
             Begun::Silent(outcome) => {
-                asked.count(outcome.as_ref().err().map(|failure| failure.code));
+                asked.silent(outcome.as_ref().err().map(|failure| failure.code));
                 outcome.map_err(|failure| Closed::Unanswerable(failure.message))?;
             }
         }

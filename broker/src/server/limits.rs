@@ -9,6 +9,13 @@ use metrics::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::base::ByteSize;
+use crate::config::Limits as Configured;
+use crate::metrics::ConnectionMetrics;
+
+/// No request is waited for longer, whatever its client says.
+const REQUEST_TIMEOUT_MAX: Duration = Duration::from_mins(2);
+
 /// Frames up to this size need no grant of memory: every connection may hold one buffer of it.
 const UNGRANTED_BYTES: usize = 64 * 1024;
 
@@ -78,6 +85,30 @@ impl Refused {
 }
 
 impl Limits {
+    /// As the configuration has them.
+    pub(crate) fn of(limits: &Configured, metrics: &ConnectionMetrics) -> Self {
+        let bytes = |size: ByteSize| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let memory_pieces = Self::pieces(bytes(limits.request_memory_bytes_max));
+        Self {
+            frame_bytes_max: bytes(limits.frame_bytes_max),
+            requests_in_flight_max: count(limits.requests_in_flight_max),
+            bytes_in_flight_max: bytes(limits.bytes_in_flight_max),
+            idle_max: limits.connection_idle_ms_max.duration(),
+            handshake_max: limits.handshake_ms_max.duration(),
+            slow_reader_max: limits.slow_reader_ms_max.duration(),
+            large_frame_max: limits.slow_reader_ms_max.duration(),
+            request_timeout_max: REQUEST_TIMEOUT_MAX,
+            connections_max: count(limits.connections_max),
+            connections_per_address_max: count(limits.connections_per_address_max),
+            handshakes: Arc::new(Semaphore::new(count(limits.handshakes_max))),
+            memory: Arc::new(Semaphore::new(memory_pieces)),
+            memory_pieces,
+            memory_waits: metrics.request_memory_waits.clone(),
+            addresses: Mutex::default(),
+        }
+    }
+
     /// A budget of `bytes` for large frames, as the pieces that [`Limits::memory`] counts.
     pub(crate) fn pieces(bytes: usize) -> usize {
         (bytes / PIECE_BYTES).clamp(1, Semaphore::MAX_PERMITS)

@@ -5,6 +5,7 @@
 //! that throttles appends delays no control traffic.
 
 mod admin_http;
+mod asked;
 mod connection;
 mod handshake;
 mod limits;

@@ -38,17 +38,17 @@ impl Broker {
     }
 
     fn join_threads(&mut self) {
-        if let Some(assignment) = self.assignment.take()
-            && assignment.join().is_err()
-        {
-            tracing::error!("the assignment thread has panicked; see above");
+        if let Some(assignment) = self.assignment.take() {
+            // Its panic was counted and logged.
+            drop(assignment.join());
         }
         if let Some(maintenance) = self.maintenance.take() {
             maintenance.stop();
         }
-        for flusher in self.flushers.drain(..) {
-            flusher.stop();
+        if let Some(scrub) = self.scrub.take() {
+            scrub.stop();
         }
+        self.workers.stop();
     }
 
     /// Closes every log; each directory whose logs all closed gets the mark of a clean stop.

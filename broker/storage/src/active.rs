@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use thalweg_protocol::TimestampMs;
 
+use crate::ahead::Wanted;
 use crate::index::TimeEntry;
 use crate::segment::Segment;
 use crate::walk::{Found, total_bytes};
 
 /// Reserved with a segment's first write: thousands of quiet partitions must cost almost no disk.
-const RESERVE_FIRST_BYTES: u64 = 64 * 1024;
+pub(crate) const RESERVE_FIRST_BYTES: u64 = 64 * 1024;
 
 /// The largest step by which the reserve grows.
 const RESERVE_STEP_MAX: u64 = 16 * 1024 * 1024;
@@ -27,14 +28,16 @@ pub(crate) struct Active {
     pub(crate) segment: Arc<Segment>,
     /// Where the next batch goes: the written length.
     pub(crate) position: u64,
-    /// Blocks are reserved up to here.
-    pub(crate) preallocated: u64,
     /// When the segment got its first batch, by the broker's clock.
     pub(crate) first_append: Option<TimestampMs>,
     /// The largest timestamp so far, with the batch that has it.
     pub(crate) newest: TimeEntry,
     /// Bytes since the last index entry.
     since_entry: u64,
+    /// The end of the reserve behind which more was asked for.
+    asked_behind: Option<u64>,
+    /// The next file was asked for.
+    asked_next: bool,
 }
 
 impl Active {
@@ -43,10 +46,11 @@ impl Active {
         Self {
             segment,
             position,
-            preallocated: position,
             first_append: None,
             newest: TimeEntry { timestamp: TimestampMs::NONE, relative: 0 },
             since_entry: 0,
+            asked_behind: None,
+            asked_next: false,
         }
     }
 
@@ -73,37 +77,65 @@ impl Active {
         self.since_entry += total_bytes(header);
     }
 
-    /// Reserves blocks for a batch of `bytes`, in growing steps and never past `segment_bytes`.
-    pub(crate) fn reserve(&mut self, bytes: u64, segment_bytes: u64) -> io::Result<()> {
+    /// Reserves blocks for a batch of `bytes`, in growing steps and never past `segment_bytes`; false when they were
+    /// there already.
+    pub(crate) fn reserve(&self, bytes: u64, segment_bytes: u64) -> io::Result<bool> {
         let needed = self.position + bytes;
-        if needed <= self.preallocated {
-            return Ok(());
+        if needed <= self.segment.reserved_end() {
+            return Ok(false);
         }
         let end = reserve_end(self.position, needed, segment_bytes);
         // The file is about to be written: its descriptor must be the one that is synced.
         self.segment.soil(self.position);
-        self.segment.file()?.preallocate(end)?;
-        self.preallocated = end;
-        Ok(())
+        self.segment.reserve(end)?;
+        Ok(true)
+    }
+
+    /// What should be made ready now, told once for each thing. `reserves` says whether blocks are reserved.
+    pub(crate) fn wanted(&mut self, segment_bytes: u64, reserves: bool) -> Option<Wanted> {
+        let reserved = self.segment.reserved_end();
+        let step = reserve_step(self.position);
+        let last = block_end(segment_bytes);
+        let nearly = self.position + step / 2 >= reserved && reserved < last;
+        let more = reserves && nearly && self.asked_behind != Some(reserved);
+        let next = !self.asked_next && self.position > 0 && self.position + step >= last;
+        if !more && !next {
+            return None;
+        }
+        if more {
+            self.asked_behind = Some(reserved);
+        }
+        self.asked_next |= next;
+        Some(Wanted {
+            segment: Arc::clone(&self.segment),
+            reserve_end: more.then(|| reserve_end(self.position, reserved + 1, segment_bytes)),
+            next_map_bytes: next.then_some(segment_bytes),
+            reserves,
+        })
     }
 
     /// Gives back the blocks behind the last batch, and completes the indexes.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
-        if self.preallocated > self.position {
-            self.segment.file()?.set_length(self.position)?;
-            self.preallocated = self.position;
-        }
+        self.segment.close_at(self.position)?;
         self.segment.index_time(self.newest);
         self.segment.flush_indexes();
         Ok(())
     }
 }
 
-/// Where a reserve ends that must cover `needed`: what is written is doubled, within a step's bounds.
+/// By how much a reserve grows: what is written is doubled, within bounds.
+fn reserve_step(written: u64) -> u64 {
+    written.clamp(RESERVE_FIRST_BYTES, RESERVE_STEP_MAX)
+}
+
+fn block_end(bytes: u64) -> u64 {
+    bytes.next_multiple_of(BLOCK_BYTES)
+}
+
+/// Where a reserve ends that must cover `needed`: a step further, but not past the segment's end.
 fn reserve_end(written: u64, needed: u64, segment_bytes: u64) -> u64 {
-    let step = written.clamp(RESERVE_FIRST_BYTES, RESERVE_STEP_MAX);
-    let limit = segment_bytes.next_multiple_of(BLOCK_BYTES);
-    (written + step).min(limit).max(needed).next_multiple_of(BLOCK_BYTES)
+    let limit = block_end(segment_bytes);
+    block_end((written + reserve_step(written)).min(limit).max(needed))
 }
 
 #[cfg(test)]

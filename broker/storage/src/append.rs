@@ -56,9 +56,9 @@ impl CheckedBatch {
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// The offset of its first record.
+    /// The offset of its first record; [`Offset::NONE`] of a duplicate so old that this is forgotten.
     pub base_offset: Offset,
-    /// The offset of its last record.
+    /// The offset of its last record; of a duplicate so old that this is forgotten, one that is not lower.
     pub last_offset: Offset,
     /// The timestamp that its records were given, in a topic with `LogAppendTime`.
     pub log_append_time: Option<TimestampMs>,
@@ -76,7 +76,7 @@ impl Log {
         now: TimestampMs,
     ) -> Result<Appended, AppendError> {
         self.check_writable()?;
-        if let Some(duplicate) = self.check_sequence(&batch.header)? {
+        if let Some(duplicate) = self.check_sequence(&batch.header, now)? {
             return Ok(duplicate);
         }
         let base_offset = self.log_end();
@@ -134,15 +134,25 @@ impl Log {
     }
 
     /// The original, if the batch is a repetition.
-    fn check_sequence(&self, header: &BatchHeader) -> Result<Option<Appended>, AppendError> {
+    fn check_sequence(
+        &self,
+        header: &BatchHeader,
+        now: TimestampMs,
+    ) -> Result<Option<Appended>, AppendError> {
         let Some(batch) = producer_batch(header) else { return Ok(None) };
         let stamped = self.options.timestamp_type == TimestampType::LogAppendTime;
-        Ok(match self.producers.check(&batch, &self.producer_limits())? {
+        Ok(match self.producers.check(&batch, &self.producer_limits(), now)? {
             SequenceCheck::New => None,
             SequenceCheck::Duplicate(original) => Some(Appended {
                 base_offset: original.base_offset,
                 last_offset: original.last_offset,
                 log_append_time: stamped.then_some(original.appended),
+                duplicate: true,
+            }),
+            SequenceCheck::Forgotten { below } => Some(Appended {
+                base_offset: Offset::NONE,
+                last_offset: below.plus(-1),
+                log_append_time: None,
                 duplicate: true,
             }),
         })
@@ -185,7 +195,6 @@ impl Log {
         // Half a batch behind the tail would look like a torn write after a crash, and a shorter batch written
         // over it would leave its end there.
         let cleaned = self.active.segment.give_back(self.active.position);
-        self.active.preallocated = self.active.position;
         let dir = &self.shared.dir;
         if dir.failed(&format!("cannot write {}", path.display()), error) && cleaned.is_ok() {
             return AppendError::StorageFull { path, at };
@@ -201,14 +210,15 @@ impl Log {
         self.active.note(&found, now, self.options.index_interval_bytes);
         self.assign_epoch(header);
         if let Some(batch) = producer_batch(header) {
-            self.producers.record(&batch, header.last_offset(), now);
+            let producers_max = self.options.producers_max;
+            self.producers.record(&batch, header.last_offset(), now, producers_max);
         }
         self.active.position = found.end();
         self.active.segment.publish(found.end());
         let shared = &self.shared;
         shared.last_append.fetch_max(now.get(), Ordering::AcqRel);
         // Last: who sees this end finds the batch.
-        shared.log_end.store(header.next_offset().get(), Ordering::Release);
+        shared.ends.publish(header.next_offset());
         self.since_snapshot += total_bytes(header);
     }
 

@@ -10,7 +10,7 @@ use std::io;
 use thalweg_protocol::batch::BatchHeader;
 use thalweg_protocol::{Offset, TimestampMs};
 
-use crate::fs::File;
+use crate::fs::{File, would_wait};
 use crate::index::{OffsetEntry, TimeEntry};
 use crate::segment::{BadRange, Segment};
 use crate::walk::{Damage, Found, Step, Walk, damage_at, next_intact, total_bytes};
@@ -63,8 +63,23 @@ impl Segment {
         walk: &Walk<'_>,
         end_offset: Offset,
     ) -> io::Result<(BadRange, Option<Found>)> {
-        let Damage { from, position } = damage_at(walk)?;
-        let good = next_intact(walk.file(), position + 1, walk.end(), from, end_offset)?;
+        if !walk.file().may_wait() {
+            // Looking for the next good batch reads everything behind the damage.
+            return Err(would_wait());
+        }
+        self.quarantine_damage(walk.file(), damage_at(walk)?, walk.end(), end_offset)
+    }
+
+    /// Remembers damage among the first `end` bytes; also says which batch comes behind it in this segment.
+    pub(crate) fn quarantine_damage(
+        &self,
+        file: &dyn File,
+        damage: Damage,
+        end: u64,
+        end_offset: Offset,
+    ) -> io::Result<(BadRange, Option<Found>)> {
+        let Damage { from, position } = damage;
+        let good = next_intact(file, position + 1, end, from, end_offset)?;
         let next_good = good.map_or(end_offset, |found| found.header.base_offset);
         let range = BadRange { from, next_good };
         self.quarantine(range);
@@ -75,7 +90,7 @@ impl Segment {
     fn walk_near<'a>(&self, file: &'a dyn File, offset: Offset, end: u64) -> io::Result<Walk<'a>> {
         let wanted = self.relative(offset).unwrap_or(i32::MAX.cast_unsigned());
         let from_start = || Walk::new(file, 0, end, self.base_offset());
-        let Some(entry) = self.last_entry_where(|entry| entry.relative <= wanted) else {
+        let Some(entry) = self.last_entry_for(file, |entry| entry.relative <= wanted)? else {
             if self.lacks_index(end) {
                 self.rebuild_index(file, end)?;
             }
@@ -118,6 +133,9 @@ impl Segment {
 
     /// Builds both indexes again from the first `end` bytes of the segment, around damage.
     pub(crate) fn rebuild_index(&self, file: &dyn File, end: u64) -> io::Result<()> {
+        if !file.may_wait() {
+            return Err(would_wait());
+        }
         let mut builder = IndexBuilder::new(REBUILT_INTERVAL_BYTES);
         let mut walk = Walk::new(file, 0, end, self.base_offset());
         loop {

@@ -25,12 +25,15 @@
 //! and `open.rs` start, `truncate.rs` moves both ends.
 
 mod active;
+mod ahead;
 mod append;
 pub mod checkpoint;
 pub mod defects;
+mod ends;
 mod enter;
 mod epoch;
 mod error;
+mod extent;
 mod find;
 mod flush;
 mod folder;
@@ -43,6 +46,7 @@ mod names;
 mod open;
 mod open_files;
 mod options;
+mod primitives;
 mod producer;
 mod read;
 mod reader;
@@ -51,6 +55,7 @@ mod recover;
 mod recovery;
 mod retention;
 mod roll;
+mod scrub;
 mod segment;
 mod segments;
 mod sync;
@@ -78,12 +83,13 @@ pub use open::Believed;
 pub use open_files::{OpenFileCounts, OpenFiles, Slot};
 pub use options::LogOptions;
 pub use producer::{
-    AfterTruncation, Duplicate, ProducerBatch, ProducerLimits, ProducerTable, RememberedBatch,
-    SequenceCheck, SequenceError, SnapshotError,
+    AfterTruncation, Duplicate, PRODUCER_KEPT_MS, ProducerBatch, ProducerLimits, ProducerTable,
+    RememberedBatch, SequenceCheck, SequenceError, SnapshotError,
 };
 pub use read::Read;
 pub use reader::LogReader;
 pub use recover::RecoveryReport;
 pub use retention::{ActiveSegment, Expired, RetentionLimits, RetentionState, SegmentAge, expired};
+pub use scrub::{ScrubPlace, Scrubbed};
 pub use segment::BadRange;
 pub use truncate::Removed;

@@ -47,6 +47,8 @@ pub struct Log {
     pub(crate) since_snapshot: u64,
     /// The file system can reserve blocks, as far as we know.
     pub(crate) can_preallocate: bool,
+    /// How often an append had to reserve blocks or to make a file itself.
+    pub(crate) made_in_append: u64,
 }
 
 impl Log {
@@ -67,7 +69,7 @@ impl Log {
 
     /// The offset after the last record.
     pub fn log_end(&self) -> Offset {
-        Offset::new(self.shared.log_end.load(Ordering::Acquire))
+        self.shared.ends.log_end()
     }
 
     /// The settings.
@@ -116,6 +118,7 @@ impl Log {
     pub fn close(mut self) -> Result<LogReader, LogError> {
         let path = self.active.segment.log_path();
         self.active.finish().map_err(|error| self.failed("close", &path, error))?;
+        self.shared.ahead.close(|path| drop(self.shared.home.fs.remove(path)));
         self.snapshot_producers();
         let reader = self.reader();
         let folder = self.shared.home.folder.clone();

@@ -4,7 +4,8 @@
 //! unsynced, and nobody sees "clean" before a sync that began after the change has succeeded.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::primitives::{AtomicU64, Ordering};
 
 /// Changes to the names in one folder, and how many of them are on stable storage.
 #[derive(Debug, Default)]

@@ -12,6 +12,8 @@ use arc_swap::ArcSwap;
 use thalweg_protocol::{Offset, TimestampMs, TopicPartition};
 
 use crate::active::Active;
+use crate::ahead::Ahead;
+use crate::ends::Ends;
 use crate::epoch::EpochTable;
 use crate::error::LogError;
 use crate::folder::{EPOCH_FILE, FileKind, FileName, METADATA_FILE, PartitionMetadata};
@@ -137,7 +139,15 @@ impl Log {
         }
         active.resume();
         let producers = ProducerTable::new();
-        Self { shared, options, active, producers, since_snapshot: 0, can_preallocate: true }
+        Self {
+            shared,
+            options,
+            active,
+            producers,
+            since_snapshot: 0,
+            can_preallocate: true,
+            made_in_append: 0,
+        }
     }
 }
 
@@ -273,13 +283,12 @@ fn share(
         home: Arc::clone(home),
         segments: ArcSwap::from_pointee(segments),
         log_start: AtomicI64::new(log_start.get()),
-        log_end: AtomicI64::new(log_end.get()),
-        synced_end: AtomicI64::new(log_end.get()),
+        ends: Ends::of_synced(log_end),
         names: Names::default(),
+        ahead: Ahead::default(),
         epochs: ArcSwap::from_pointee(epochs),
         epochs_dirty: AtomicBool::new(false),
         syncing: Mutex::new(()),
-        cuts: Mutex::new(0),
         last_append: AtomicI64::new(last_append.get()),
     })
 }

@@ -200,6 +200,13 @@ impl Slot {
         Ok(file)
     }
 
+    /// The open file; nothing when it would have to be opened, which may wait for the disk.
+    pub fn file_if_open(&self) -> Option<Arc<dyn File>> {
+        let file = self.held().file.as_ref().map(Arc::clone);
+        self.touch();
+        file
+    }
+
     /// The map of the file; opens and maps it if need be.
     pub fn map(self: &Arc<Self>) -> io::Result<Arc<dyn Map>> {
         let mut held = self.held();

@@ -1,8 +1,9 @@
 //! Reading: from an offset to bytes of a segment's map, without a copy and without the writer's lock.
 //!
 //! Owns the choice of the bytes: whole batches, from the one that holds the offset up to a limit. Never
-//! returns bytes at or above the log end that it saw, and never waits for the disk on purpose: who must not
-//! wait asks [`Read::is_cold`] first and lets a reading thread [`populate`](Read::populate) the range.
+//! returns bytes at or above the log end that it saw. Who must not wait for the disk uses [`LogReader::read_now`],
+//! which looks for the batch in memory only, and asks [`Read::is_cold`] before it touches the bytes; what is cold
+//! a reading thread reads, and [`populate`](Read::populate)s.
 
 use std::sync::Arc;
 use std::{fmt, io};
@@ -13,7 +14,7 @@ use thalweg_protocol::Offset;
 use crate::epoch::EpochTable;
 use crate::error::ReadError;
 use crate::find::Lookup;
-use crate::fs::Map;
+use crate::fs::{File, Map};
 use crate::reader::LogReader;
 use crate::segment::{BadRange, Segment};
 use crate::walk::{Found, Step, Walk};
@@ -23,14 +24,16 @@ use crate::walk::{Found, Step, Walk};
 #[derive(Clone)]
 pub struct Read {
     bytes: Bytes,
+    /// The base offset of the first batch.
+    base: Offset,
     next: Offset,
     place: Option<(Arc<dyn Map>, usize)>,
 }
 
 impl Read {
     /// Nothing: `from` is where the next read begins.
-    const fn empty(from: Offset) -> Self {
-        Self { bytes: Bytes::new(), next: from, place: None }
+    pub const fn empty(from: Offset) -> Self {
+        Self { bytes: Bytes::new(), base: from, next: from, place: None }
     }
 
     /// The batches; empty when there is nothing yet. The first one may begin below the offset that was asked
@@ -47,6 +50,11 @@ impl Read {
     /// The offset after the last record: where the next read begins.
     pub const fn next(&self) -> Offset {
         self.next
+    }
+
+    /// How many offsets the batches span: their records, unless some were compacted away.
+    pub fn span(&self) -> u64 {
+        u64::try_from(self.next.get() - self.base.get()).unwrap_or_default()
     }
 
     /// Whether touching the bytes may wait for the disk.
@@ -81,7 +89,7 @@ struct Bounds {
 impl LogReader {
     /// Whole batches from the one that holds `from`, below the offset `below` (usually the high watermark), of
     /// at most `bytes_max` bytes; with `at_least_one`, one batch even if it is larger. Ends with the
-    /// segment, so that what is there is not always all that there is.
+    /// segment, so that what is there is not always all that there is. May wait for the disk.
     pub fn read(
         &self,
         from: Offset,
@@ -89,6 +97,29 @@ impl LogReader {
         below: Offset,
         at_least_one: bool,
     ) -> Result<Read, ReadError> {
+        let read = self.read_by(from, bytes_max, below, at_least_one, Segment::file)?;
+        Ok(read.unwrap_or_else(|| Read::empty(from)))
+    }
+
+    /// The same without waiting for the disk: nothing when finding the batches would.
+    pub fn read_now(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+        below: Offset,
+        at_least_one: bool,
+    ) -> Result<Option<Read>, ReadError> {
+        self.read_by(from, bytes_max, below, at_least_one, Segment::resident_file)
+    }
+
+    fn read_by(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+        below: Offset,
+        at_least_one: bool,
+        open: Open,
+    ) -> Result<Option<Read>, ReadError> {
         // The end before the list: the list then holds every segment below this end.
         let (log_start, log_end) = (self.log_start(), self.log_end());
         if from < log_start || from > log_end {
@@ -96,13 +127,14 @@ impl LogReader {
         }
         let below = below.min(self.readable_end(log_end));
         if from >= below {
-            return Ok(Read::empty(from));
+            return Ok(Some(Read::empty(from)));
         }
         let bytes_max = u64::try_from(bytes_max).unwrap_or(u64::MAX);
         let bounds = Bounds { bytes_max, below, at_least_one };
-        match self.read_within(from, &bounds, log_end)? {
-            Some(read) => Ok(read),
-            None => self.nothing_at(from),
+        match self.read_within(from, &bounds, log_end, open)? {
+            InLog::Read(read) => Ok(Some(read)),
+            InLog::Cold => Ok(None),
+            InLog::Nothing => self.nothing_at(from).map(Some),
         }
     }
 
@@ -125,23 +157,30 @@ impl LogReader {
         from: Offset,
         bounds: &Bounds,
         log_end: Offset,
-    ) -> Result<Option<Read>, ReadError> {
+        open: Open,
+    ) -> Result<InLog, ReadError> {
         let segments = self.segments();
-        let Some(place) = segments.place_of(from) else { return Ok(None) };
-        let Some(segment) = segments.get(place) else { return Ok(None) };
+        let Some(place) = segments.place_of(from) else { return Ok(InLog::Nothing) };
+        let Some(segment) = segments.get(place) else { return Ok(InLog::Nothing) };
         let end_offset = segments.end_of(place, log_end);
         let path = || segment.log_path();
         let epochs = self.shared.epochs.load();
-        let read = match read_segment(segment, from, bounds, end_offset, &epochs) {
+        // Before the file: bytes that became visible are in it.
+        let visible = segment.visible();
+        let read = open(segment).and_then(|file| {
+            read_segment(segment, &*file, visible, from, bounds, end_offset, &epochs)
+        });
+        let read = match read {
             // Deleted or cut off meanwhile; the log start or the log end tells.
-            Err(_) if segment.is_retired() => InSegment::Nothing,
+            Err(_) if segment.is_retired() => return Ok(InLog::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(InLog::Cold),
             other => other.map_err(|error| ReadError::io("read", &path(), error))?,
         };
         match read {
-            InSegment::Read(read) => Ok(Some(read)),
-            InSegment::Nothing => Ok(None),
+            InSegment::Read(read) => Ok(InLog::Read(read)),
+            InSegment::Nothing => Ok(InLog::Nothing),
             // A cut in between has changed the epochs under our eyes.
-            InSegment::Bad(_) if self.log_end() < log_end => Ok(None),
+            InSegment::Bad(_) if self.log_end() < log_end => Ok(InLog::Nothing),
             InSegment::Bad(range) => Err(ReadError::Corrupt {
                 path: path(),
                 from,
@@ -149,6 +188,17 @@ impl LogReader {
             }),
         }
     }
+}
+
+/// How a segment's file is opened: to wait for the disk, or not to.
+type Open = fn(&Segment) -> io::Result<Arc<dyn File>>;
+
+/// What the log gave.
+enum InLog {
+    Read(Read),
+    Nothing,
+    /// The disk would have to be waited for.
+    Cold,
 }
 
 /// What a segment gave.
@@ -160,14 +210,14 @@ enum InSegment {
 
 fn read_segment(
     segment: &Segment,
+    file: &dyn File,
+    visible: u64,
     from: Offset,
     bounds: &Bounds,
     end_offset: Offset,
     epochs: &EpochTable,
 ) -> io::Result<InSegment> {
-    let visible = segment.visible();
-    let file = segment.file()?;
-    let (first, walk) = match segment.find(&*file, from, visible, end_offset)? {
+    let (first, walk) = match segment.find(file, from, visible, end_offset)? {
         Lookup::Batch(first, walk) => (first, walk),
         Lookup::End => return Ok(InSegment::Nothing),
         Lookup::Bad(range) => return Ok(InSegment::Bad(range)),
@@ -190,20 +240,21 @@ fn read_segment(
     {
         // Damage that nobody knew of: once it is known, the read ends before it, or says so.
         segment.quarantine_at(&walk, end_offset)?;
-        return read_segment(segment, from, bounds, end_offset, epochs);
+        return read_segment(segment, file, visible, from, bounds, end_offset, epochs);
     }
     let (position, bytes) = (first.position, last.end() - first.position);
     let (slice, map) = segment.slice(position, bytes)?;
     let at = usize::try_from(position).map_err(io::Error::other)?;
     Ok(InSegment::Read(Read {
         bytes: slice,
+        base: first.header.base_offset,
         next: last.header.next_offset(),
         place: Some((map, at)),
     }))
 }
 
 /// The damaged range that a batch is when its leader epoch, which no checksum covers, is not that of its offset.
-fn wrong_epoch(found: &Found, epochs: &EpochTable) -> Option<BadRange> {
+pub(crate) fn wrong_epoch(found: &Found, epochs: &EpochTable) -> Option<BadRange> {
     let (from, next_good) = (found.header.base_offset, found.header.next_offset());
     let known = epochs.epoch_at(from)?;
     (known != found.header.leader_epoch).then_some(BadRange { from, next_good })
@@ -249,9 +300,9 @@ fn jump<'a>(
     let mut limit_position = limit;
     // The last batch may begin below the limit and end above it; the entry before it then serves.
     for _ in 0..2 {
-        let entry = segment.last_entry_where(|entry| {
+        let entry = segment.last_entry_for(walk.file(), |entry| {
             u64::from(entry.position) <= limit_position && segment.absolute(entry.relative) < below
-        });
+        })?;
         let Some(entry) = entry.filter(|entry| u64::from(entry.position) > walk.position()) else {
             return Ok(None);
         };

@@ -8,11 +8,13 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
 use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
+use crate::ahead::Ahead;
+use crate::ends::Ends;
 use crate::epoch::{EpochEnd, EpochTable};
 use crate::log_dir::LogDir;
 use crate::names::Names;
@@ -27,27 +29,19 @@ pub(crate) struct Shared {
     pub(crate) home: Arc<Home>,
     pub(crate) segments: ArcSwap<Segments>,
     pub(crate) log_start: AtomicI64,
-    pub(crate) log_end: AtomicI64,
-    pub(crate) synced_end: AtomicI64,
+    pub(crate) ends: Ends,
     /// Which names in the folder are on stable storage.
     pub(crate) names: Names,
+    /// What is made ready for the writer.
+    pub(crate) ahead: Ahead,
     /// The epochs; exchanged as a whole, which is as rare as a change of leader.
     pub(crate) epochs: ArcSwap<EpochTable>,
     /// The epochs are not in their file yet, or not durably.
     pub(crate) epochs_dirty: AtomicBool,
     /// One sync at a time.
     pub(crate) syncing: Mutex<()>,
-    /// Raised by a cut, under this lock: a sync that began before publishes nothing.
-    pub(crate) cuts: Mutex<u64>,
     /// The last append, by the broker's clock.
     pub(crate) last_append: AtomicI64,
-}
-
-impl Shared {
-    pub(crate) fn cuts(&self) -> std::sync::MutexGuard<'_, u64> {
-        // One number: a panic elsewhere cannot leave it half changed.
-        self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A log as its readers see it. Cheap to clone; never waits for the writer.
@@ -79,12 +73,12 @@ impl LogReader {
 
     /// The offset after the last record.
     pub fn log_end(&self) -> Offset {
-        Offset::new(self.shared.log_end.load(Ordering::Acquire))
+        self.shared.ends.log_end()
     }
 
     /// The offset after the last record that is on stable storage.
     pub fn synced_end(&self) -> Offset {
-        Offset::new(self.shared.synced_end.load(Ordering::Acquire))
+        self.shared.ends.synced_end()
     }
 
     /// When the last batch was appended, by the broker's clock; [`TimestampMs::NONE`] if not known.

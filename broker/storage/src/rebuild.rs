@@ -45,11 +45,11 @@ impl Log {
         }
         let segments = self.shared.segments.load_full();
         let from = from.unwrap_or_else(|| self.log_start());
-        let producers = &mut self.producers;
+        let (producers, producers_max) = (&mut self.producers, self.options.producers_max);
         let mut walked = 0;
         visit(&segments, from, log_end, |_, found| {
             if let Some(batch) = producer_batch(&found.header) {
-                producers.record(&batch, found.header.last_offset(), now);
+                producers.record(&batch, found.header.last_offset(), now, producers_max);
             }
             walked += found.end() - found.position;
             ControlFlow::Continue(())

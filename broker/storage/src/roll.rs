@@ -88,7 +88,10 @@ impl Log {
         }
         let segment_bytes = u64::from(self.options.segment_bytes);
         match self.active.reserve(total_bytes(next), segment_bytes) {
-            Ok(()) => Ok(()),
+            Ok(reserved) => {
+                self.made_in_append += u64::from(reserved);
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
                 // The file system cannot; the free-space floor of the directory alone guards appends.
                 self.can_preallocate = false;
@@ -131,23 +134,52 @@ impl Log {
         Ok(())
     }
 
-    /// Creates the file of a segment; the flusher has to sync the folder before anything in it counts.
-    pub(crate) fn create_segment(&self, base_offset: Offset) -> Result<Arc<Segment>, LogError> {
-        let home = &self.shared.home;
+    /// Creates the file of a segment, or takes the one that is ready; the flusher has to sync the folder before
+    /// anything in it counts.
+    pub(crate) fn create_segment(&mut self, base_offset: Offset) -> Result<Arc<Segment>, LogError> {
         let map_bytes = u64::from(self.options.segment_bytes);
-        let mut created = Segment::create(home, base_offset, map_bytes);
-        if created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
-            // Left by a roll that failed half-way: no segment of the list has this file.
-            let path = self.path_of(base_offset, FileKind::Log);
-            created =
-                home.fs.remove(&path).and_then(|()| Segment::create(home, base_offset, map_bytes));
-        }
+        let home = &self.shared.home;
+        let ready = self.shared.ahead.take_next().and_then(|prepared| {
+            // One that cannot get its name is left to the next start.
+            Segment::from_prepared(home, base_offset, prepared, map_bytes).ok()
+        });
+        self.made_in_append += u64::from(ready.is_none());
+        let created = ready.map_or_else(|| self.create_file(base_offset, map_bytes), Ok);
         let segment =
             created.map_err(|error| self.failed("create a segment in", &home.folder, error))?;
         // Only now: a sync that ran while the file was being made may not have seen its name. The segment
         // is not in the list yet, so no end inside of it can have been published.
         self.shared.names.changed();
         Ok(Arc::new(segment))
+    }
+
+    fn create_file(&self, base_offset: Offset, map_bytes: u64) -> io::Result<Segment> {
+        let home = &self.shared.home;
+        match Segment::create(home, base_offset, map_bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Left by a roll that failed half-way: no segment of the list has this file.
+                home.fs.remove(&self.path_of(base_offset, FileKind::Log))?;
+                Segment::create(home, base_offset, map_bytes)
+            }
+            created => created,
+        }
+    }
+
+    /// Whether something should be made ready now by [`LogReader::prepare`](crate::LogReader::prepare), without the
+    /// lock that guards this log. True once for each thing; to be asked after each append.
+    pub fn wants_preparation(&mut self) -> bool {
+        let reserves = self.options.preallocate && self.can_preallocate;
+        let wanted = self.active.wanted(u64::from(self.options.segment_bytes), reserves);
+        let wants = wanted.is_some();
+        if let Some(wanted) = wanted {
+            self.shared.ahead.ask(wanted);
+        }
+        wants
+    }
+
+    /// How often since the last call an append had to reserve blocks or to make a file itself.
+    pub fn take_made_in_append(&mut self) -> u64 {
+        std::mem::take(&mut self.made_in_append)
     }
 }
 

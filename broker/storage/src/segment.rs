@@ -6,8 +6,8 @@
 //!             ^ synced                      readers see what is below `visible`
 //! ```
 //!
-//! Owns the file (through a slot of the table of open files), how far it is written, synced and readable, and
-//! the ranges in it that are known to be damaged. Never decides where a segment ends.
+//! Owns the file (through a slot of the table of open files), how far it is written, synced and readable
+//! (`extent.rs`), and the ranges in it that are known to be damaged. Never decides where a segment ends.
 //!
 //! Invariants: synced <= visible <= written; bytes below `visible` never change; while bytes are not synced
 //! the slot is pinned, so that the descriptor which wrote them also syncs them.
@@ -15,14 +15,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use thalweg_protocol::{Offset, TimestampMs};
 
+use crate::ahead::{Prepared, Room};
 use crate::checkpoint::aside;
+use crate::extent::Extent;
 use crate::folder::{FileKind, FileName};
-use crate::fs::{File, FileSystem, Map};
+use crate::fs::{File, FileSystem, Map, Resident, would_wait};
 use crate::index::{OffsetEntry, Sparse, TimeEntry};
 use crate::open_files::{OpenFiles, Slot};
 
@@ -43,14 +45,6 @@ pub struct BadRange {
     pub next_good: Offset,
 }
 
-/// How far the file is dirty.
-#[derive(Debug, Default)]
-struct Dirt {
-    pinned: bool,
-    /// Everything below may have been written.
-    written: u64,
-}
-
 /// One segment, shared by its writer and its readers.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -58,9 +52,8 @@ pub(crate) struct Segment {
     base_offset: Offset,
     slot: Arc<Slot>,
     map_bytes: AtomicU64,
-    visible: AtomicU64,
-    synced: AtomicU64,
-    dirt: Mutex<Dirt>,
+    extent: Extent,
+    room: Room,
     /// Largest timestamp; [`TimestampMs::NONE`] when no batch told one yet.
     newest: AtomicI64,
     /// The last append, by the broker's clock.
@@ -84,10 +77,23 @@ impl Segment {
     ) -> io::Result<Self> {
         let path = FileName::new(base_offset, FileKind::Log).path(&home.folder);
         let slot = home.files.create(&home.fs, path, to_usize(map_bytes)?)?;
-        let segment = Self::around(home, base_offset, slot, map_bytes);
         // `create` has pinned the slot once: the new file counts as dirty until its first sync.
-        segment.dirt().pinned = true;
-        Ok(segment)
+        Ok(Self::around(home, base_offset, slot, map_bytes, Extent::of_new()))
+    }
+
+    /// A new segment in a file that was made ready: it gets its name. As with a created one, that is on stable storage
+    /// only after the folder is synced.
+    pub(crate) fn from_prepared(
+        home: &Arc<Home>,
+        base_offset: Offset,
+        prepared: Prepared,
+        map_bytes: u64,
+    ) -> io::Result<Self> {
+        let Prepared { slot, reserved } = prepared;
+        slot.rename(&FileName::new(base_offset, FileKind::Log).path(&home.folder))?;
+        slot.remap(to_usize(map_bytes)?);
+        let segment = Self::around(home, base_offset, slot, map_bytes, Extent::of_new());
+        Ok(Self { room: Room::new(reserved), ..segment })
     }
 
     /// A segment whose file is there, `bytes` of it good. Everything counts as synced.
@@ -100,22 +106,24 @@ impl Segment {
         let path = FileName::new(base_offset, FileKind::Log).path(&home.folder);
         let map_bytes = map_bytes.max(bytes);
         let slot = home.files.slot(&home.fs, path, to_usize(map_bytes)?);
-        let segment = Self::around(home, base_offset, slot, map_bytes);
-        segment.visible.store(bytes, Ordering::Release);
-        segment.synced.store(bytes, Ordering::Release);
-        segment.dirt().written = bytes;
-        Ok(segment)
+        let segment = Self::around(home, base_offset, slot, map_bytes, Extent::of_synced(bytes));
+        Ok(Self { room: Room::new(bytes), ..segment })
     }
 
-    fn around(home: &Arc<Home>, base_offset: Offset, slot: Arc<Slot>, map_bytes: u64) -> Self {
+    fn around(
+        home: &Arc<Home>,
+        base_offset: Offset,
+        slot: Arc<Slot>,
+        map_bytes: u64,
+        extent: Extent,
+    ) -> Self {
         Self {
             home: Arc::clone(home),
             base_offset,
             slot,
             map_bytes: AtomicU64::new(map_bytes),
-            visible: AtomicU64::new(0),
-            synced: AtomicU64::new(0),
-            dirt: Mutex::default(),
+            extent,
+            room: Room::new(0),
             newest: AtomicI64::new(TimestampMs::NONE.get()),
             last_append: AtomicI64::new(TimestampMs::NONE.get()),
             offsets: RwLock::new(Sparse::new()),
@@ -155,39 +163,39 @@ impl Segment {
         self.slot.file()
     }
 
+    /// The data file for reads that never wait for the disk; nor does this, even when it is not open.
+    pub(crate) fn resident_file(&self) -> io::Result<Arc<dyn File>> {
+        let file = self.slot.file_if_open().ok_or_else(would_wait)?;
+        Ok(Arc::new(Resident::of(file)))
+    }
+
     pub(crate) const fn slot(&self) -> &Arc<Slot> {
         &self.slot
     }
 
     /// Bytes that readers may see.
     pub(crate) fn visible(&self) -> u64 {
-        self.visible.load(Ordering::Acquire)
+        self.extent.visible()
     }
 
     /// Lets readers see everything below `bytes`.
     pub(crate) fn publish(&self, bytes: u64) {
-        self.visible.store(bytes, Ordering::Release);
+        self.extent.publish(bytes);
     }
 
     /// Recovery has decided that the segment ends at `bytes`, and that all of it is on stable storage.
     pub(crate) fn publish_recovered(&self, bytes: u64) {
-        self.visible.store(bytes, Ordering::Release);
-        self.synced.store(bytes, Ordering::Release);
-        self.dirt().written = bytes;
+        self.extent.recovered(bytes);
     }
 
     /// The same segment ending at `bytes`: a cut. Its file keeps the bytes behind, which readers may still
     /// hold; recovery ignores them, and so does everybody else.
     pub(crate) fn sealed(&self, bytes: u64) -> Self {
         let map_bytes = self.map_bytes.load(Ordering::Acquire);
-        let segment = Self::around(&self.home, self.base_offset, Arc::clone(&self.slot), map_bytes);
-        let mut dirt = self.dirt();
-        segment.publish(bytes);
-        segment.synced.store(bytes.min(self.synced.load(Ordering::Acquire)), Ordering::Release);
-        // The pin goes over to the new value; a sync of the old one that is under way finds nothing to unpin.
-        *segment.dirt() = Dirt { pinned: dirt.pinned, written: bytes };
-        dirt.pinned = false;
-        drop(dirt);
+        self.room.close();
+        let (slot, extent) = (Arc::clone(&self.slot), self.extent.sealed(bytes));
+        let segment = Self::around(&self.home, self.base_offset, slot, map_bytes, extent);
+        segment.room.close();
         segment.note_times(self.newest(), self.last_append());
         segment.times_known.store(self.knows_times(), Ordering::Release);
         self.bad_ranges().into_iter().for_each(|range| segment.quarantine(range));
@@ -216,47 +224,53 @@ impl Segment {
 
     /// Pins the slot, since bytes below `end` are about to be written.
     pub(crate) fn soil(&self, end: u64) {
-        let mut dirt = self.dirt();
-        dirt.written = dirt.written.max(end);
-        if !dirt.pinned {
-            dirt.pinned = true;
-            self.slot.pin();
-        }
+        self.extent.soil(end, || self.slot.pin());
     }
 
     /// Whether there is something to sync.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.dirt().pinned
+        self.extent.is_dirty()
     }
 
     /// Bytes that a sync would bring to stable storage.
     pub(crate) fn unsynced_bytes(&self) -> u64 {
-        self.visible().saturating_sub(self.synced.load(Ordering::Acquire))
+        self.extent.unsynced_bytes()
     }
 
     /// Brings everything that is visible now to stable storage.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        let visible = self.visible();
-        self.file()?.sync()?;
-        self.believe_synced(visible);
-        Ok(())
+        self.extent.sync(|| self.file()?.sync(), || self.slot.unpin())
     }
 
     /// Takes note that everything below `bytes` is on stable storage.
     pub(crate) fn believe_synced(&self, bytes: u64) {
-        self.synced.fetch_max(bytes, Ordering::AcqRel);
-        let mut dirt = self.dirt();
-        if dirt.pinned && dirt.written <= bytes {
-            dirt.pinned = false;
-            self.slot.unpin();
+        self.extent.believe_synced(bytes, || self.slot.unpin());
+    }
+
+    /// Blocks are reserved up to here.
+    pub(crate) fn reserved_end(&self) -> u64 {
+        self.room.end()
+    }
+
+    /// Reserves blocks up to `end`, unless they are, or the segment is closed.
+    pub(crate) fn reserve(&self, end: u64) -> io::Result<()> {
+        self.room.extend(end, || self.file()?.preallocate(end))
+    }
+
+    /// Nothing is written any more: gives back the blocks behind `bytes`, where the last batch ends.
+    pub(crate) fn close_at(&self, bytes: u64) -> io::Result<()> {
+        self.room.close();
+        if self.reserved_end() > bytes {
+            self.room.shrink(bytes, || self.file()?.set_length(bytes))?;
         }
+        Ok(())
     }
 
     /// Cuts the file to `bytes`, after a write that failed half-way: no trace of it stays behind the tail.
     pub(crate) fn give_back(&self, bytes: u64) -> io::Result<()> {
         assert!(bytes >= self.visible(), "a cut below what readers see");
-        self.file()?.set_length(bytes)?;
-        self.dirt().written = bytes;
+        self.room.shrink(bytes, || self.file()?.set_length(bytes))?;
+        self.extent.gave_back(bytes);
         Ok(())
     }
 
@@ -347,14 +361,10 @@ impl Segment {
         self.bad.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn dirt(&self) -> MutexGuard<'_, Dirt> {
-        // Two plain fields: a panic cannot leave them between two states.
-        self.dirt.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Puts the segment's files out of use: they are renamed, readers keep what they have open.
     pub(crate) fn retire(&self) -> io::Result<()> {
         self.retired.store(true, Ordering::Release);
+        self.room.close();
         self.slot.rename(&deleted(&self.log_path()))?;
         self.remove_indexes();
         Ok(())
@@ -381,6 +391,7 @@ impl Segment {
             return Err(error);
         }
         self.retired.store(true, Ordering::Release);
+        self.room.close();
         self.remove_indexes();
         let empty = Self::existing(&self.home, self.base_offset, 0, map_bytes)?;
         // Its name is not synced yet.

@@ -26,22 +26,15 @@ impl LogReader {
         let shared = &self.shared;
         // Guards no value: a panic under it leaves nothing half done.
         let _one_at_a_time = shared.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let cuts = *shared.cuts();
         // The end before the list: the list then holds every segment below this end.
-        let end = self.log_end();
+        let taken = shared.ends.begin_sync();
         let synced = self.sync_files().and_then(|()| self.sync_folder());
         synced.and_then(|()| self.save_epochs()).inspect_err(|error| {
             shared.dir.fail(&format!("cannot sync {}: {error}", shared.home.folder.display()));
         })?;
-        let end = if planted(Defect::PublishEndAfterSync) { self.log_end() } else { end };
-        let unchanged = shared.cuts();
-        // A cut in between has lowered the synced end, and other batches may follow at the same offsets.
-        if *unchanged == cuts {
-            shared.synced_end.fetch_max(end.get(), Ordering::AcqRel);
-        }
-        drop(unchanged);
-        // After a cut less is on stable storage than this sync set out for.
-        Ok(end.min(self.synced_end()))
+        let late = planted(Defect::PublishEndAfterSync);
+        let taken = if late { shared.ends.begin_sync() } else { taken };
+        Ok(shared.ends.finish_sync(taken))
     }
 
     fn sync_files(&self) -> io::Result<()> {

@@ -129,7 +129,7 @@ impl Log {
         let (stay, leave) = segments.as_slice().split_at(kept);
         let leave = leave.get(usize::from(sealed.is_some())..).unwrap_or_default();
         let active = self.create_at_cut(leave, end)?;
-        self.shared.log_end.store(end.get(), Ordering::Release);
+        self.shared.ends.publish(end);
         // The segments that leave hide what earlier cuts left in the files before them: first the new end is
         // there, durably, then they go.
         self.sync_folder_now()?;
@@ -154,7 +154,11 @@ impl Log {
 
     /// Creates the segment that begins at `end`. One of that name among those that leave is replaced in one step:
     /// after a crash the old one is there, or the new one.
-    fn create_at_cut(&self, leave: &[Arc<Segment>], end: Offset) -> Result<Arc<Segment>, LogError> {
+    fn create_at_cut(
+        &mut self,
+        leave: &[Arc<Segment>],
+        end: Offset,
+    ) -> Result<Arc<Segment>, LogError> {
         let Some(same) = leave.first().filter(|segment| segment.base_offset() == end) else {
             return self.create_segment(end);
         };
@@ -168,11 +172,7 @@ impl Log {
     /// nothing.
     fn lower_synced_end(&self, end: Offset) -> Result<(), LogError> {
         let shared = &self.shared;
-        {
-            let mut cuts = shared.cuts();
-            *cuts += 1;
-            shared.synced_end.fetch_min(end.get(), Ordering::AcqRel);
-        }
+        shared.ends.begin_cut(end);
         Ok(shared.dir.lower_recovery_point(shared.partition, end)?)
     }
 

@@ -83,7 +83,7 @@ fn producers() -> ProducerTable {
             first: Sequence::new(first),
             last: Sequence::new(last),
         };
-        table.record(&batch, Offset::new(last_offset), TimestampMs::new(ms));
+        table.record(&batch, Offset::new(last_offset), TimestampMs::new(ms), 10);
     };
     for number in 0_i32..7 {
         let (first, last) = (number * 3, number * 3 + 2);

@@ -149,7 +149,11 @@ impl Bench {
             500..800 => self.read(),
             800..840 => self.look_up_time(),
             840..870 => self.look_up_epoch(),
-            870..900 => self.log().roll().unwrap(),
+            870..890 => self.log().roll().unwrap(),
+            890..900 => {
+                self.log().wants_preparation();
+                self.log().reader().prepare();
+            }
             900..930 => self.sync(),
             930..950 => self.truncate(),
             950..965 => self.delete_below(),

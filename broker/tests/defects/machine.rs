@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_broker::Broker;
-use thalweg_broker::base::{ByteSize, Millis};
+use thalweg_broker::base::{ByteSize, Clock, Millis, SystemClock};
 use thalweg_broker::config::{Address, BrokerConfig, Listener};
 use thalweg_client::{Client, ConsumedRecord, Delivered, NewTopic, Record, SendError, StartAt};
 use thalweg_storage::fs::FileSystem;
@@ -35,17 +35,25 @@ pub struct Machine {
 
 impl Machine {
     pub fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    pub fn start_with(change: impl FnOnce(&mut BrokerConfig)) -> Self {
         let mut machine = Self {
             disk: SimDisk::new(1),
             broker: None,
             runtime: Runtime::new().unwrap(),
             acknowledged: Vec::new(),
         };
-        machine.start_broker();
+        machine.start_broker_with(change);
         machine
     }
 
     pub fn start_broker(&mut self) {
+        self.start_broker_with(|_| {});
+    }
+
+    pub fn start_broker_with(&mut self, change: impl FnOnce(&mut BrokerConfig)) {
         assert!(self.broker.is_none(), "the broker is running");
         let mut config = BrokerConfig {
             data_dirs: vec![PathBuf::from("/data")],
@@ -56,6 +64,7 @@ impl Machine {
         config.storage.free_bytes_min = ByteSize::mib(1);
         // A checkpoint's sync must not meet the fault that is meant for a log.
         config.storage.checkpoint_interval_ms = Millis::new(3_600_000);
+        change(&mut config);
         let fs: Arc<dyn FileSystem> = Arc::new(self.disk.clone());
         self.broker = Some(Broker::start_on(&fs, config).unwrap());
     }
@@ -124,6 +133,14 @@ impl Machine {
         delivered
     }
 
+    /// Runs beside the test.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(future)
+    }
+
     /// Everything that can be read now.
     pub fn read(&self) -> Vec<ConsumedRecord> {
         let client = self.client();
@@ -168,6 +185,23 @@ impl Machine {
             name.len() == 36 + ending.len() && name.ends_with(&ending)
         });
         folders.pop().expect("the partition has a folder")
+    }
+
+    /// The number that `/metrics` shows for a series; nothing when there is none.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let shown = self.http("/metrics");
+        let number = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+        shown.lines().find_map(number)
+    }
+
+    /// Waits until the condition holds.
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let clock = SystemClock::new();
+        let began = clock.now();
+        while !holds() {
+            assert!(clock.now().since(began) < PATIENCE, "{what}");
+            std::thread::yield_now();
+        }
     }
 
     /// The answer to an HTTP request, with its head.

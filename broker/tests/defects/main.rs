@@ -15,10 +15,12 @@
     reason = "tests fail by panicking"
 )]
 
+mod cold;
 mod failed_sync;
 mod full_disk;
 mod machine;
 mod one_partition;
 mod partition;
+mod threads;
 mod verdict;
 mod whole;

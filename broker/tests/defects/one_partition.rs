@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 use bytes::Bytes;
-use thalweg_broker::base::{Clock, ManualClock};
+use thalweg_broker::base::{Clock, ManualClock, Tasks};
 use thalweg_broker::config::BrokerConfig;
 use thalweg_broker::metrics::Metrics;
 use thalweg_broker::partition::{
     Accepted, Directory, Fetched, Flusher, FlusherWorker, Leadership, Member, Partition,
-    PartitionError, Parts, ReadRequest, Replica, Settings,
+    PartitionError, Parts, Preparer, PreparerWorker, ReadRequest, Replica, Settings,
 };
 use thalweg_protocol::batch::{BatchBuilder, Compression, Scratch};
 use thalweg_protocol::{
@@ -52,6 +52,7 @@ impl Gate {
 pub struct OnePartition {
     pub partition: Arc<Partition>,
     flusher: Option<FlusherWorker>,
+    preparer: Option<PreparerWorker>,
     gate: Arc<Gate>,
 }
 
@@ -68,8 +69,9 @@ impl OnePartition {
         let fs: Arc<dyn FileSystem> = Arc::new(disk.clone());
         let dir = LogDir::open(fs, Path::new("/data"), &owner, options).unwrap();
         let figures = metrics.directory(dir.path());
-        let (flusher, worker) =
-            Flusher::start(&dir, 1, Arc::clone(&clock), Arc::clone(&figures.syncs)).unwrap();
+        let (tasks, syncs) = (Tasks::new(|_| {}), Arc::clone(&figures.syncs));
+        let (flusher, worker) = Flusher::start(&dir, 1, Arc::clone(&clock), syncs, &tasks).unwrap();
+        let (preparer, preparing) = Preparer::start(&tasks).unwrap();
         let settings = Settings::of_topic(&config, &std::collections::BTreeMap::new());
         let at = TopicPartition::new(TopicId::from_bytes([7; 16]), PartitionIndex::new(0));
         let topic = TopicName::new("events").unwrap();
@@ -82,7 +84,7 @@ impl OnePartition {
             log,
             replica: Replica::new(member, settings.rules),
             settings,
-            directory: Arc::new(Directory::new(dir, flusher, figures)),
+            directory: Arc::new(Directory::new(dir, flusher, preparer, figures)),
             high_watermark: Offset::ZERO,
             traffic: metrics.topic(&topic),
             figures: metrics.partition(&topic, at.partition),
@@ -99,7 +101,7 @@ impl OnePartition {
         gate.set(true);
         let held = Arc::clone(&gate);
         disk.during_sync(move || held.pass());
-        Self { partition, flusher: Some(worker), gate }
+        Self { partition, flusher: Some(worker), preparer: Some(preparing), gate }
     }
 
     /// From now on syncs end.
@@ -133,6 +135,9 @@ impl Drop for OnePartition {
         self.let_sync();
         if let Some(flusher) = self.flusher.take() {
             flusher.stop();
+        }
+        if let Some(preparer) = self.preparer.take() {
+            preparer.stop();
         }
     }
 }

@@ -36,6 +36,25 @@ fn a_duplicate_waits_like_its_original() {
     assert_caught(Defect::AckDuplicateEarly, scenario);
 }
 
+/// Once such a repetition was refused at once with the code that tells a producer *it is stored*, while the
+/// original could still be lost.
+#[test]
+fn a_duplicate_that_is_forgotten_waits_like_its_original() {
+    fn scenario() -> Verdict {
+        let one = OnePartition::unsynced();
+        for sequence in 0..7 {
+            one.append(sequence, EPOCH).unwrap();
+        }
+        let duplicate = one.append(0, EPOCH).unwrap();
+        demand(duplicate.base_offset == Offset::NONE, "six batches are remembered")?;
+        demand(duplicate.commit.is_some(), "a duplicate was acknowledged before its original")?;
+        one.let_sync();
+        let committed = duplicate.commit.unwrap().blocking_recv();
+        demand(committed.is_ok(), "a synced batch was never acknowledged")
+    }
+    assert_caught(Defect::AckDuplicateEarly, scenario);
+}
+
 #[test]
 fn readers_see_nothing_that_is_not_synced() {
     fn scenario() -> Verdict {

@@ -162,6 +162,24 @@ fn no_producer_id_is_given_out_twice_over_restarts_and_power_cuts() {
 }
 
 #[test]
+fn an_id_counts_as_given_once_somebody_has_it() {
+    let disk = disk(1);
+    let log = open(&disk, 1 << 20).unwrap();
+    run(log, 8, |handle| async move {
+        let next = |id: ProducerId| ProducerId::new(id.get() + 1);
+        assert!(!handle.has_given(ProducerId::new(0), LONG).await.unwrap(), "nothing is reserved");
+        let first = handle.producer_id(LONG).await.unwrap();
+        for (id, is_given) in [(ProducerId::NONE, false), (first, true), (next(first), false)] {
+            assert_eq!(handle.has_given(id, LONG).await.unwrap(), is_given, "{id}");
+        }
+        let end = handle.image().producer_next();
+        assert!(!handle.has_given(end, LONG).await.unwrap());
+        let second = handle.producer_id(LONG).await.unwrap();
+        assert_eq!((second, handle.has_given(second, LONG).await.unwrap()), (next(first), true));
+    });
+}
+
+#[test]
 fn the_planted_defect_producer_id_twice_is_seen() {
     let _guard = plant(Defect::ProducerIdTwice);
     assert!(!are_unique(&ids(2)), "the planted defect stayed unseen");

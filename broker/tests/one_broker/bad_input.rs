@@ -6,10 +6,13 @@ use thalweg_protocol::codec::Chunks;
 use thalweg_protocol::frame::{decode_body, decode_response_header, request_frame};
 use thalweg_protocol::native::{
     Acks, Api, ApiError, FetchPartition, FetchRequest, FetchTopic, HandshakeRequest,
-    HandshakeResponse, PREFACE, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic,
-    Purpose, Request, RequestHeader, ResponseHeader, Tags,
+    HandshakeResponse, InitProducerRequest, InitProducerResponse, PREFACE, ProducePartition,
+    ProduceRequest, ProduceResponse, ProduceTopic, Purpose, Request, RequestHeader, ResponseHeader,
+    Tags,
 };
-use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use thalweg_protocol::{
+    ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -118,6 +121,15 @@ fn produce(topic: TopicId, acks: Acks, records: Bytes) -> ProduceRequest {
         records,
     };
     ProduceRequest { acks, topics: vec![ProduceTopic { topic, partitions: vec![partition] }] }
+}
+
+fn init_producer(correlation: u32, producer: i64, epoch: i16) -> Chunks {
+    let body = InitProducerRequest {
+        transactional_id: None,
+        producer: ProducerId::new(producer),
+        epoch: ProducerEpoch::new(epoch),
+    };
+    request(correlation, &body)
 }
 
 async fn still_serves(fixture: &Fixture) {
@@ -232,11 +244,7 @@ fn good_batch() -> Bytes {
     let now = thalweg_protocol::TimestampMs::new(1_000);
     builder.try_append(now, Some(b"k"), Some(b"v"), &[]).unwrap();
     builder.try_append(now, None, Some(b"w"), &[]).unwrap();
-    builder.build(
-        thalweg_protocol::ProducerId::NONE,
-        thalweg_protocol::ProducerEpoch::NONE,
-        thalweg_protocol::Sequence::NONE,
-    )
+    builder.build(ProducerId::NONE, ProducerEpoch::NONE, thalweg_protocol::Sequence::NONE)
 }
 
 #[tokio::test]
@@ -279,8 +287,8 @@ async fn weaker_acknowledgements_with_idempotence_are_refused() {
     );
     builder.try_append(thalweg_protocol::TimestampMs::new(1), None, Some(b"v"), &[]).unwrap();
     let batch = builder.build(
-        thalweg_protocol::ProducerId::new(77),
-        thalweg_protocol::ProducerEpoch::new(0),
+        ProducerId::new(77),
+        ProducerEpoch::new(0),
         thalweg_protocol::Sequence::FIRST,
     );
     let mut raw = Raw::open(&fixture).await;
@@ -289,4 +297,35 @@ async fn weaker_acknowledgements_with_idempotence_are_refused() {
     let error = answer.unwrap().topics[0].partitions[0].error.clone().unwrap();
     assert_eq!(error.code, ErrorCode::InvalidRequest);
     assert!(error.message.contains("acks=all"), "{error}");
+}
+
+/// Once any id got its successor, so that a producer could take over an id before it was given out.
+#[tokio::test]
+async fn only_an_id_that_was_given_out_gets_its_next_epoch() {
+    let fixture = Fixture::start();
+    let mut raw = Raw::open(&fixture).await;
+    raw.send(&init_producer(2, -1, -1)).await;
+    let (_, given) = raw.answer::<InitProducerResponse>().await.unwrap();
+    let id = given.unwrap().producer.get();
+    let refused = [
+        (id + 1, 0, ErrorCode::UnknownProducer, "never given out"),
+        (i64::MAX, 0, ErrorCode::UnknownProducer, "never given out"),
+        (id, -1, ErrorCode::InvalidRequest, "give both"),
+        (-1, 0, ErrorCode::InvalidRequest, "give both"),
+        (i64::MIN, i16::MIN, ErrorCode::InvalidRequest, "give both"),
+    ];
+    for (producer, epoch, code, message) in refused {
+        raw.send(&init_producer(3, producer, epoch)).await;
+        let (header, _) = raw.answer::<InitProducerResponse>().await.unwrap();
+        let error = header.error.unwrap();
+        assert_eq!(error.code, code, "{producer} {epoch}: {error}");
+        assert!(error.message.contains(message), "{error}");
+    }
+    // The next epoch; after the last one, a new id.
+    for (epoch, next) in [(0, (id, 1)), (i16::MAX - 1, (id, i16::MAX)), (i16::MAX, (id + 1, 0))] {
+        raw.send(&init_producer(4, id, epoch)).await;
+        let (_, answer) = raw.answer::<InitProducerResponse>().await.unwrap();
+        let answer = answer.unwrap();
+        assert_eq!((answer.producer.get(), answer.epoch.get()), next);
+    }
 }

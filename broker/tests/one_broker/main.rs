@@ -13,11 +13,14 @@
 )]
 
 mod bad_input;
+mod cold;
 mod limits;
 mod log_dirs;
 mod metrics;
 mod produce;
 mod read;
 mod restart;
+mod scrub;
 mod support;
 mod topics;
+mod upkeep;

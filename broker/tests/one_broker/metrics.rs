@@ -14,10 +14,10 @@ use crate::limits::http;
 use crate::support::{Fixture, PATIENCE, create, numbered, publish, read};
 
 /// What the broker shows at one moment.
-struct Shown(String);
+pub struct Shown(String);
 
 impl Shown {
-    async fn now(fixture: &Fixture) -> Self {
+    pub async fn now(fixture: &Fixture) -> Self {
         let answer = http(fixture, "/metrics").await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -25,7 +25,7 @@ impl Shown {
     }
 
     /// Looks until `series` shows `value`; what happens on other tasks needs a moment to be counted.
-    async fn once(fixture: &Fixture, series: &str, value: f64) -> Self {
+    pub async fn once(fixture: &Fixture, series: &str, value: f64) -> Self {
         let began = tokio::time::Instant::now();
         loop {
             let shown = Self::now(fixture).await;
@@ -42,7 +42,7 @@ impl Shown {
     }
 
     #[track_caller]
-    fn get(&self, series: &str) -> f64 {
+    pub fn get(&self, series: &str) -> f64 {
         self.find(series).unwrap_or_else(|| panic!("no {series} in\n{}", self.0))
     }
 
@@ -52,6 +52,32 @@ impl Shown {
             |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with('{'));
         let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
         self.0.lines().filter(ours).map(number).sum()
+    }
+
+    /// The phases of each kind of request add up to the whole: nothing is counted twice or left out.
+    fn every_phase_is_a_part_of_the_whole(&self) {
+        for kind in ["produce", "create_topics", "init_producer", "list_offsets"] {
+            let labels = format!("{{door=\"native\",request=\"{kind}\"");
+            let (mut parts, mut counts) = (0.0, Vec::new());
+            for phase in ["queue", "handling", "waiting", "sending"] {
+                let figure = |of| {
+                    self.get(&format!(
+                        "thalweg_request_phase_seconds_{of}{labels},phase=\"{phase}\"}}"
+                    ))
+                };
+                parts += figure("sum");
+                counts.push(figure("count"));
+            }
+            let whole = self.get(&format!("thalweg_request_seconds_sum{labels}}}"));
+            assert!(
+                (parts - whole).abs() < 1e-6,
+                "{kind}: {parts} s in parts, {whole} s as a whole"
+            );
+            let requests = self.get(&format!("thalweg_requests_total{labels}}}"));
+            assert_eq!([counts[0], counts[1], counts[3]], [requests; 3], "{kind}: {counts:?}");
+            assert!(counts[2] <= requests && requests > 0.0, "{kind}: {counts:?}");
+            self.all(&[(&format!("thalweg_requests_waiting{labels}}}"), 0.0)]);
+        }
     }
 
     #[track_caller]
@@ -87,6 +113,7 @@ async fn records_and_requests_are_counted_exactly() {
         ("thalweg_topics", 1.0),
         ("thalweg_task_panics_total", 0.0),
         ("thalweg_produced_records_total{topic=\"counted\"}", 130.0),
+        ("thalweg_fetched_records_total{topic=\"counted\"}", 130.0),
         ("thalweg_duplicate_batches_total{topic=\"counted\"}", 0.0),
         ("thalweg_partition_log_start_offset{topic=\"counted\",partition=\"0\"}", 0.0),
         ("thalweg_partition_high_watermark_offset{topic=\"counted\",partition=\"0\"}", 123.0),
@@ -124,6 +151,9 @@ async fn records_and_requests_are_counted_exactly() {
         "thalweg_request_seconds_bucket{door=\"native\",request=\"produce\",le=\"+Inf\"}",
         requests,
     )]);
+    shown.every_phase_is_a_part_of_the_whole();
+    let logs = shown.sum("thalweg_partition_log_bytes");
+    assert_eq!(shown.sum("thalweg_log_directory_log_bytes"), logs);
 
     let accepted = shown.get("thalweg_connections_accepted_total");
     assert_eq!(shown.sum("thalweg_connections_closed_total"), accepted);
@@ -201,7 +231,11 @@ async fn a_request_is_in_flight_until_its_client_is_gone() {
     drop(client);
     let mut raw = Raw::open(&fixture).await;
     raw.send(&long_poll(7, topic)).await;
-    Shown::once(&fixture, "thalweg_requests_in_flight", 1.0).await;
+    let shown = Shown::once(&fixture, "thalweg_requests_in_flight", 1.0).await;
+    shown.all(&[
+        ("thalweg_requests_waiting{door=\"native\",request=\"fetch\"}", 1.0),
+        ("thalweg_requests_waiting{door=\"native\",request=\"produce\"}", 0.0),
+    ]);
     drop(raw);
     Shown::once(&fixture, "thalweg_requests_in_flight", 0.0).await;
 }
@@ -264,4 +298,34 @@ async fn a_topic_beyond_the_limit_is_refused() {
     Shown::now(&fixture).await.all(&[(&format!("{errors}{{{labels}}}"), 1.0)]);
     client.admin().delete_topic("first").await.unwrap();
     create(&client, "second", 1, &[]).await;
+}
+
+/// Its series used to stay until the restart, and took their places for good.
+#[tokio::test]
+async fn a_deleted_topic_takes_its_series_along_and_makes_room_for_another() {
+    let fixture = Fixture::start_with(|config| {
+        config.metrics.topic_series_max = 1;
+        config.metrics.partition_series_max = 2;
+    });
+    let client = fixture.client();
+    for name in ["first", "second"] {
+        create(&client, name, 2, &[]).await;
+        let producer = client.producer().build().await.unwrap();
+        publish(&producer, name, 0, &numbered("v", 5)).await;
+        read(&client, name, 5).await;
+        let shown = Shown::now(&fixture).await;
+        shown.all(&[
+            (&format!("thalweg_produced_records_total{{topic=\"{name}\"}}"), 5.0),
+            (&format!("thalweg_partition_log_end_offset{{topic=\"{name}\",partition=\"0\"}}"), 5.0),
+            ("thalweg_partitions_without_series", 0.0),
+        ]);
+        drop(producer);
+        client.admin().delete_topic(name).await.unwrap();
+        let began = tokio::time::Instant::now();
+        let label = format!("topic=\"{name}\"");
+        while Shown::now(&fixture).await.0.contains(&label) {
+            assert!(began.elapsed() < PATIENCE, "{name} is deleted, and its series are there");
+        }
+    }
+    assert!(!Shown::now(&fixture).await.0.contains("(other)"));
 }

@@ -19,6 +19,7 @@ use super::memory::Memory;
 use super::options::ProducerOptions;
 use super::queue::{Gathered, Gathering, PartitionQueue};
 use super::receipt::{Outcome, Receipt, Receipts};
+use super::stats::Counters;
 use super::topics::{Target, TopicQueues, Topics};
 use crate::clock::{now, wall_clock};
 use crate::error::SendError;
@@ -48,6 +49,8 @@ pub(crate) struct Accumulator {
     /// Wakes the sender.
     pub(crate) wake: Notify,
     pub(crate) memory: Memory,
+    /// What was delivered, and how.
+    pub(super) counters: Counters,
     /// Builders with their buffers and codecs, for the next batches; the one that was used longest ago first.
     spare: Mutex<VecDeque<BatchBuilder>>,
     /// So many are kept: together they hold no more than what may wait for the brokers.
@@ -77,6 +80,7 @@ impl Accumulator {
             replaced: Mutex::default(),
             wake: Notify::new(),
             memory: Memory::new(options.memory_bytes_max),
+            counters: Counters::default(),
             spare: Mutex::default(),
             spare_max: (options.memory_bytes_max / options.batch_bytes)
                 .clamp(*SPARE_MAX.start(), *SPARE_MAX.end()),

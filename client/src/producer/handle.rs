@@ -11,6 +11,7 @@ use super::accumulator::{Accumulator, Hindrance};
 use super::options::ProducerOptions;
 use super::receipt::{Receipt, Receipts};
 use super::sender::{Command, Failures, Sender};
+use super::stats::ProducerStats;
 use crate::client::Client;
 use crate::clock::{Instant, millis, now};
 use crate::error::{CallError, ConfigError, FlushError, SendError};
@@ -115,6 +116,18 @@ impl Producer {
     /// Takes a record if that needs no waiting; `None` means that it was not taken, and [`Self::send`] waits.
     pub fn try_send(&self, record: &Record<'_>) -> Result<Option<Receipt>, SendError> {
         Ok(self.shared.accumulator.try_append(record)?.ok())
+    }
+
+    /// What was delivered so far, how often something was sent again, and what waits. Cheap: reads a few numbers.
+    ///
+    /// ```no_run
+    /// # async fn example(producer: thalweg_client::Producer) {
+    /// let stats = producer.stats();
+    /// println!("{} records stored, {} retries", stats.records, stats.retries);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ProducerStats {
+        self.shared.accumulator.counters.read(self.memory_bytes())
     }
 
     /// Bytes that wait for the brokers now.

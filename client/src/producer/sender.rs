@@ -320,3 +320,6 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

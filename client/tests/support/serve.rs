@@ -113,7 +113,13 @@ impl Server {
         match api {
             Api::Handshake => Self::reply(&header, answers, &self.handshake(body)),
             Api::Metadata => Self::reply(&header, answers, &self.metadata(body)),
-            Api::InitProducer => Self::reply(&header, answers, &self.init_producer(body)),
+            Api::InitProducer => match self.init_producer(body) {
+                Ok(answer) => Self::reply(&header, answers, &answer),
+                Err(error) => {
+                    let failed = ResponseHeader::failed(header.correlation, error);
+                    let _ = answers.send(error_frame(&failed));
+                }
+            },
             Api::Produce => return self.produce(&header, body, answers),
             Api::Fetch => self.fetch(&header, body, answers, cut),
             Api::ListOffsets => Self::reply(&header, answers, &self.list_offsets(body)),
@@ -172,21 +178,24 @@ impl Server {
         }
     }
 
-    fn init_producer(&self, body: Reader) -> InitProducerResponse {
+    fn init_producer(&self, body: Reader) -> Result<InitProducerResponse, ApiError> {
         let request: InitProducerRequest = decode_body(body).unwrap();
         let mut state = self.state.lock().unwrap();
         state.init_requests += 1;
+        if request.producer.get() > state.next_producer {
+            return Err(ApiError::new(ErrorCode::UnknownProducer, "never given out"));
+        }
         if request.producer != ProducerId::NONE {
-            return InitProducerResponse {
+            return Ok(InitProducerResponse {
                 producer: request.producer,
                 epoch: ProducerEpoch::new(request.epoch.get() + 1),
-            };
+            });
         }
         state.next_producer += 1;
-        InitProducerResponse {
+        Ok(InitProducerResponse {
             producer: ProducerId::new(state.next_producer),
             epoch: ProducerEpoch::new(0),
-        }
+        })
     }
 
     fn produce(&self, header: &RequestHeader, body: Reader, answers: &Answers) -> Option<()> {

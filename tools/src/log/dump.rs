@@ -160,7 +160,7 @@ impl<'a> Dump<'a> {
                 epoch: row.epoch,
                 last_sequence: row.last_sequence,
                 last_offset: row.last_offset,
-                records: i64::from(row.offset_delta) + 1,
+                records: row.records(),
                 appended: row.appended,
             })
         })

@@ -42,6 +42,7 @@ pub(super) enum Item {
         leader_epoch: i32,
         first_offset: i64,
     },
+    /// Kafka keeps a row without a batch of a producer whose last transaction has ended: -1, -1 and no records.
     Producer {
         producer: i64,
         epoch: i16,
@@ -219,6 +220,12 @@ impl Item {
             }
             Self::LeaderEpoch { leader_epoch, first_offset } => {
                 format!("  leader epoch {leader_epoch} from offset {first_offset}")
+            }
+            Self::Producer { producer, epoch, records: 0, appended, .. } => {
+                format!(
+                    "  producer {producer} epoch {epoch}: no batch is remembered, last seen {}",
+                    timestamp::print(TimestampMs::new(*appended))
+                )
             }
             Self::Producer { producer, epoch, last_sequence, last_offset, records, appended } => {
                 format!(

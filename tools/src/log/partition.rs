@@ -61,14 +61,22 @@ struct Hints<E> {
     entries: std::vec::IntoIter<E>,
     next: Option<E>,
     wrong: u64,
+    /// Bytes behind the last entry.
+    rest: usize,
+    entry_bytes: usize,
 }
 
 impl<E> Hints<E> {
-    fn new(path: Option<&PathBuf>, read: impl Fn(&[u8]) -> (Vec<E>, usize)) -> Self {
+    fn new(
+        path: Option<&PathBuf>,
+        entry_bytes: usize,
+        read: impl Fn(&[u8]) -> (Vec<E>, usize),
+    ) -> Self {
         let bytes = path.and_then(|path| files::read_small(path).ok()).unwrap_or_default();
-        let mut entries = read(&bytes).0.into_iter();
+        let (entries, rest) = read(&bytes);
+        let mut entries = entries.into_iter();
         let next = entries.next();
-        Self { path: path.cloned().unwrap_or_default(), entries, next, wrong: 0 }
+        Self { path: path.cloned().unwrap_or_default(), entries, next, wrong: 0, rest, entry_bytes }
     }
 
     fn advance(&mut self) {
@@ -78,6 +86,26 @@ impl<E> Hints<E> {
     /// Those that still wait point at nothing.
     fn wrong_in_all(&mut self) -> u64 {
         self.wrong + u64::from(self.next.take().is_some()) + self.entries.by_ref().count() as u64
+    }
+
+    /// What is wrong with the file, if anything. Kafka's files are longer than their entries, by zeros, as long as
+    /// they are written to; ours end with the last entry.
+    fn trouble(&mut self, is_native: bool) -> Option<String> {
+        let half = self.rest % self.entry_bytes;
+        let mut troubles = Vec::new();
+        match self.wrong_in_all() {
+            0 => {}
+            wrong => troubles.push(format!("{wrong} entries point at no batch")),
+        }
+        match (is_native, self.rest) {
+            (true, 1..) => {
+                troubles.push(format!("{} bytes behind the last entry are no entry", self.rest));
+            }
+            (false, _) if half > 0 => troubles.push(format!("{half} bytes are half an entry")),
+            _ => {}
+        }
+        (!troubles.is_empty())
+            .then(|| format!("{}; a broker rebuilds the index", troubles.join(", ")))
     }
 }
 
@@ -121,13 +149,21 @@ impl Partition {
 impl Check<'_> {
     fn segment(&mut self, base: Offset, end: Option<Offset>, path: &Path) -> io::Result<()> {
         let mut segment = Segment::open(path)?;
+        let files = |kind| self.partition.file(base, kind);
+        let is_native = self.partition.is_native;
         let mut here = Here {
             path,
             base,
             end,
             bad: None,
-            index: Hints::new(self.partition.file(base, FileKind::OffsetIndex), indexes::offsets),
-            times: Hints::new(self.partition.file(base, FileKind::TimeIndex), indexes::times),
+            index: Hints::new(files(FileKind::OffsetIndex), 8, indexes::offsets),
+            times: Hints::new(files(FileKind::TimeIndex), 12, |bytes| {
+                match indexes::times(bytes) {
+                    // Kafka makes the file long before the first entry is in it.
+                    (entries, rest) if !is_native && is_unused(&entries) => (Vec::new(), rest),
+                    found => found,
+                }
+            }),
             largest: TimestampMs::NONE,
         };
         self.sum.segments += 1;
@@ -265,19 +301,22 @@ impl Check<'_> {
             self.expected = here.end.or(self.expected);
         }
         let is_last = here.end.is_none();
-        let hints = [
-            (here.index.path.clone(), here.index.wrong_in_all()),
-            (here.times.path.clone(), here.times.wrong_in_all()),
-        ];
-        for (path, wrong) in hints.into_iter().filter(|(_, wrong)| *wrong > 0) {
-            let what = format!("{wrong} entries point at no batch; a broker rebuilds the index");
-            let finding = Finding::of_file(&path, what);
+        let is_native = self.partition.is_native;
+        let index = here.index.trouble(is_native).map(|what| (&here.index.path, what));
+        let times = here.times.trouble(is_native).map(|what| (&here.times.path, what));
+        for (path, what) in index.into_iter().chain(times) {
+            let finding = Finding::of_file(path, what);
             // What a crash leaves of the last one is mended by the next start.
             let target =
                 if is_last { &mut self.findings.notes } else { &mut self.findings.damages };
             target.push(finding);
         }
     }
+}
+
+/// Whether a time index holds nothing but zeros.
+fn is_unused(entries: &[TimeEntry]) -> bool {
+    matches!(entries, [TimeEntry { timestamp: 0, relative: 0 }])
 }
 
 impl Here<'_> {
@@ -311,10 +350,14 @@ impl Here<'_> {
         while let Some(entry) =
             self.times.next.filter(|it| offset(it.relative) <= header.last_offset())
         {
-            let here = offset(entry.relative) == header.last_offset();
+            // Kafka's entries name a record within the batch.
+            let here = if is_native {
+                offset(entry.relative) == header.last_offset()
+            } else {
+                offset(entry.relative) >= header.base_offset
+            };
             let same = entry.timestamp == self.largest.get();
-            // Kafka's entries name a record, not a batch.
-            self.times.wrong += u64::from(is_native && !(here && same));
+            self.times.wrong += u64::from(!(here && same));
             self.times.advance();
         }
     }

@@ -16,6 +16,16 @@ pub(super) struct Row {
     pub(super) appended: i64,
 }
 
+impl Row {
+    /// How many records its batch has; none in a row that Kafka keeps of a producer without a batch.
+    pub(super) fn records(&self) -> i64 {
+        match (self.last_sequence, self.last_offset, self.offset_delta) {
+            (-1, -1, 0) => 0,
+            (_, _, delta) => i64::from(delta) + 1,
+        }
+    }
+}
+
 /// The rows of a `.snapshot` file.
 pub(super) fn rows(bytes: &[u8]) -> Result<Vec<Row>, SnapshotError> {
     // Checks version, checksum, length and ranges.

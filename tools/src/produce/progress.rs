@@ -1,6 +1,7 @@
 //! The progress bar of a long run.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use thalweg_client::ProducerStats;
 
 use crate::values;
 
@@ -26,13 +27,31 @@ impl Progress {
     }
 
     /// So many bytes more were read, and so many records delivered in all.
-    pub(super) fn advance(&self, read_bytes: u64, delivered: u64) {
+    pub(super) fn advance(&self, read_bytes: u64, delivered: u64, stats: &ProducerStats) {
         self.bar.inc(read_bytes);
-        self.bar.set_message(format!("{} delivered", values::grouped(delivered)));
+        self.bar.set_message(message(delivered, stats));
     }
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+fn message(delivered: u64, stats: &ProducerStats) -> String {
+    format!(
+        "{} delivered  {} waiting in {} batches in flight  {}",
+        values::grouped(delivered),
+        values::size(stats.buffered_bytes),
+        stats.in_flight,
+        retries(stats.retries),
+    )
+}
+
+/// How often a batch was sent again, in words.
+pub(super) fn retries(count: u64) -> String {
+    match count {
+        1 => "1 retry".to_owned(),
+        count => format!("{} retries", values::grouped(count)),
     }
 }

@@ -7,7 +7,7 @@ use thalweg_client::{Producer, Receipt, SendError};
 use tokio::sync::mpsc;
 
 use super::lines::Piece;
-use super::progress::Progress;
+use super::progress::{Progress, retries};
 use super::shape::Shape;
 use crate::clock::Started;
 use crate::console::Console;
@@ -33,6 +33,11 @@ struct Summary<'a> {
     bytes: u64,
     seconds: f64,
     records_per_second: u64,
+    batches: u64,
+    /// The batches as they went over the wire.
+    sent_bytes: u64,
+    /// How often a batch was sent again.
+    retries: u64,
 }
 
 /// One run of the command.
@@ -94,7 +99,7 @@ impl<'a> Run<'a> {
             self.waiting.pop_front();
             self.settle(result.map(drop))?;
         }
-        self.progress.advance(piece.read_bytes, self.counts.delivered);
+        self.progress.advance(piece.read_bytes, self.counts.delivered, &self.producer.stats());
         Ok(())
     }
 
@@ -126,14 +131,16 @@ impl<'a> Run<'a> {
         self.progress.finish();
         let time = self.started.elapsed();
         let Counts { lines, bytes, delivered } = self.counts;
+        let stats = self.producer.stats();
         if result.is_err() {
             // What is under way may still be stored; the failure is told either way.
             drop(self.producer.close().await);
             console.note(&format!(
-                "{} of {} lines were delivered to {topic} before the failure, in {}",
+                "{} of {} lines were delivered to {topic} before the failure, in {} ({})",
                 values::grouped(delivered),
                 values::grouped(lines),
                 values::time(time),
+                retries(stats.retries),
             ));
             return result;
         }
@@ -141,16 +148,25 @@ impl<'a> Run<'a> {
         let per_second = values::rate(delivered, time);
         if console.is_json() {
             let seconds = time.as_secs_f64();
-            let (records, records_per_second) = (delivered, per_second);
-            console.json(&Summary { topic, records, bytes, seconds, records_per_second })?;
+            console.json(&Summary {
+                topic,
+                records: delivered,
+                bytes,
+                seconds,
+                records_per_second: per_second,
+                batches: stats.batches,
+                sent_bytes: stats.bytes,
+                retries: stats.retries,
+            })?;
         }
         console.note(&format!(
-            "published {} records, {}, to {topic} in {} ({} records/s, {}/s)",
+            "published {} records, {}, to {topic} in {} ({} records/s, {}/s, {})",
             values::grouped(delivered),
             values::size(bytes),
             values::time(time),
             values::grouped(per_second),
             values::size(values::rate(bytes, time)),
+            retries(stats.retries),
         ));
         Ok(())
     }

@@ -58,6 +58,11 @@ fn overwrite(path: &Path, position: u64, bytes: &[u8]) {
     file.write_all_at(bytes, position).unwrap();
 }
 
+fn lengthen(path: &Path, bytes: u64) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len() + bytes).unwrap();
+}
+
 #[test]
 fn a_log_that_was_stopped_is_whole_and_every_batch_and_record_is_printed() {
     let (_folder, data) = stopped();
@@ -131,6 +136,11 @@ fn a_missing_segment_a_cut_one_and_a_wrong_index_are_found() {
     let time =
         damages(&|segments| overwrite(&segments[1].with_extension("timeindex"), 0, &[0, 0, 0, 9]));
     assert!(time.contains("point at no batch"), "{time}");
+    for (extension, rest) in [("index", 3), ("index", 16), ("timeindex", 5), ("timeindex", 24)] {
+        let longer = damages(&|segments| lengthen(&segments[1].with_extension(extension), rest));
+        let expected = format!("{rest} bytes behind the last entry are no entry");
+        assert!(longer.contains(&expected), "{longer}");
+    }
     let identity = damages(&|segments| {
         let data = segments[0].parent().unwrap().parent().unwrap();
         overwrite(&data.join("meta.properties"), 60, b"?");
@@ -186,8 +196,7 @@ fn a_folder_by_kafkas_convention_is_read_and_may_have_gaps() {
                 let copy = kafka.join(file.file_name().unwrap());
                 std::fs::copy(&file, &copy).unwrap();
                 if extension != "log" {
-                    let index = std::fs::File::options().write(true).open(&copy).unwrap();
-                    index.set_len(index.metadata().unwrap().len() + 240).unwrap();
+                    lengthen(&copy, 240);
                 }
             }
         }
@@ -196,6 +205,41 @@ fn a_folder_by_kafkas_convention_is_read_and_may_have_gaps() {
     assert_eq!(sum["partitions"][0]["segments"].as_u64().unwrap(), segments.len() as u64 - 1);
     let dumped = run(thalweg().args(["log", "dump", "--output", "json"]).arg(&kafka), b"").good();
     assert!(dumped.json_lines().iter().any(|it| it["kind"] == "batch"));
+    // A time that no batch has up to there, an offset that no batch has, and half an entry.
+    let times = kafka.join(segments[2].with_extension("timeindex").file_name().unwrap());
+    let good = std::fs::read(&times).unwrap();
+    for (position, byte, expected) in [(7, good[7] ^ 1, "1 entries"), (8, 0x7f, "point at no")] {
+        overwrite(&times, position, &[byte]);
+        let ran = verify(&kafka);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.json()["damages"].to_string().contains(expected), "{ran:?}");
+        std::fs::write(&times, &good).unwrap();
+    }
+    lengthen(&times, 7);
+    let half = verify(&kafka).json()["damages"].to_string();
+    assert!(half.contains("7 bytes are half an entry"), "{half}");
+    std::fs::write(&times, &good).unwrap();
+    verify(&kafka).good();
     overwrite(&kafka.join(segments[2].file_name().unwrap()), 5_000, b"\xaa");
     verify(&kafka).failed(1, &["damaged"]);
+}
+
+#[test]
+fn a_producer_of_whom_kafka_remembers_no_batch_is_told_so() {
+    let mut row = [0; 46];
+    row[..8].copy_from_slice(&7_i64.to_be_bytes());
+    row[8..10].copy_from_slice(&3_i16.to_be_bytes());
+    row[10..22].copy_from_slice(&[0xff; 12]);
+    row[34..].copy_from_slice(&[0xff; 12]);
+    let mut bytes = [&1_i16.to_be_bytes()[..], &[0; 4], &1_i32.to_be_bytes(), &row].concat();
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes[6..]);
+    bytes[2..6].copy_from_slice(&u32::try_from(crc).unwrap().to_be_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("00000000000000000009.snapshot");
+    std::fs::write(&path, bytes).unwrap();
+    let text = run(thalweg().args(["log", "dump"]).arg(&path), b"").good().stdout;
+    assert!(text.contains("producer 7 epoch 3: no batch is remembered"), "{text}");
+    let dumped = run(thalweg().args(["log", "dump", "--output", "json"]).arg(&path), b"").good();
+    let row = dumped.json_lines().into_iter().find(|it| it["kind"] == "producer").unwrap();
+    assert_eq!((&row["last_sequence"], &row["records"]), (&(-1).into(), &0.into()));
 }

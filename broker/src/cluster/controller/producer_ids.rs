@@ -22,6 +22,11 @@ impl ProducerIdBlock {
     /// A block without ids.
     pub const EMPTY: Self = Self { next: 0, end: 0 };
 
+    /// Whether the block holds this id still, so that nobody has it.
+    pub const fn holds(&self, id: ProducerId) -> bool {
+        self.next <= id.get() && id.get() < self.end
+    }
+
     /// Takes the next id out of the block.
     pub const fn take(&mut self) -> Option<ProducerId> {
         if self.next == self.end {

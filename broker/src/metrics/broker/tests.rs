@@ -3,7 +3,7 @@ use std::time::Duration;
 use thalweg_protocol::{ErrorCode, Offset};
 
 use super::*;
-use crate::metrics::{DirectoryState, PartitionFigures};
+use crate::metrics::{DirectoryState, PartitionFigures, Phase};
 
 fn metrics(partition_series_max: u32, topic_series_max: u32) -> Arc<Metrics> {
     let config = MetricsConfig { partition_series_max, topic_series_max };
@@ -24,9 +24,11 @@ fn the_text_has_help_type_and_exact_numbers() {
     let metrics = metrics(10, 10);
     metrics.connections.accepted();
     let produce = metrics.request("native", "Produce");
-    produce.answered(Duration::from_micros(50));
-    produce.answered(Duration::from_micros(700));
-    produce.answered(Duration::from_mins(1));
+    for took in [Duration::from_micros(50), Duration::from_micros(700), Duration::from_mins(1)] {
+        produce.answered();
+        produce.ended(took);
+    }
+    produce.spent(Phase::Handling, Duration::from_micros(70));
     produce.failed(ErrorCode::ALL[0]);
     let text = metrics.render();
     has(&text, "# TYPE thalweg_connections gauge");
@@ -46,6 +48,9 @@ fn the_text_has_help_type_and_exact_numbers() {
     let sum: f64 = text.lines().find_map(|line| line.strip_prefix(&sum)).unwrap().parse().unwrap();
     assert!((sum - 60.000_75).abs() < 1e-9, "{sum}");
     has(&text, &format!("thalweg_request_seconds_count{{{labels}}} 3"));
+    let parts = "thalweg_request_phase_seconds_count";
+    has(&text, &format!("{parts}{{{labels},phase=\"handling\"}} 1"));
+    has(&text, &format!("{parts}{{{labels},phase=\"queue\"}} 0"));
     let code = format!("{:?}", ErrorCode::ALL[0]);
     has(&text, &format!("thalweg_request_errors_total{{{labels},code=\"{code}\"}} 1"));
 }
@@ -74,26 +79,6 @@ fn every_line_is_one_that_prometheus_reads() {
 }
 
 #[test]
-fn samples_are_counted_whether_upkeep_or_a_rendering_takes_them() {
-    let metrics = metrics(10, 10);
-    let directory = metrics.directory(Path::new("/data"));
-    let mut expected = 0;
-    for round in 1..=3 {
-        for _ in 0..100 * round {
-            directory.syncs.synced(1, Duration::from_millis(2));
-            expected += 1;
-        }
-        metrics.upkeep();
-        directory.syncs.synced(1, Duration::from_millis(2));
-        expected += 1;
-        let text = metrics.render();
-        has(&text, &format!("thalweg_sync_seconds_count{{directory=\"/data\"}} {expected}"));
-        let bucket = "thalweg_sync_seconds_bucket{directory=\"/data\",le=\"0.0025\"}";
-        has(&text, &format!("{bucket} {expected}"));
-    }
-}
-
-#[test]
 fn what_is_under_way_is_counted_until_it_is_dropped() {
     let metrics = metrics(10, 10);
     let (one, two) = (metrics.connections.request(), metrics.connections.request());
@@ -106,30 +91,43 @@ fn what_is_under_way_is_counted_until_it_is_dropped() {
 }
 
 #[test]
-fn a_topic_that_comes_again_goes_on_with_its_old_series() {
+fn a_topics_series_end_with_the_last_that_holds_them() {
     let metrics = metrics(10, 10);
-    let one = metrics.topic(&topic("events"));
+    let (one, two) = (metrics.topic(&topic("events")), metrics.topic(&topic("events")));
     one.produced(500, 7);
     drop(one);
-    metrics.topic(&topic("events")).produced(500, 3);
+    two.produced(500, 3);
     has(&metrics.render(), "thalweg_produced_records_total{topic=\"events\"} 10");
+    // What is still being sent to a reader counts for nobody.
+    let sending = Arc::clone(two.figures());
+    drop(two);
+    sending.fetched_bytes.increment(1);
+    assert!(!metrics.render().contains("events"));
+    let again = metrics.topic(&topic("events"));
+    drop(sending);
+    again.produced(500, 2);
+    has(&metrics.render(), "thalweg_produced_records_total{topic=\"events\"} 2");
 }
 
 #[test]
-fn topics_beyond_the_bound_count_together() {
+fn topics_beyond_the_bound_count_together_until_there_is_room() {
     let metrics = metrics(10, 1);
     let first = metrics.topic(&topic("first"));
-    metrics.topic(&topic("second")).produced(10, 1);
+    first.produced(10, 1);
+    let second = metrics.topic(&topic("second"));
+    second.produced(10, 1);
     metrics.topic(&topic("third")).produced(10, 1);
-    drop(first);
-    // The bound holds for all topics there ever were: no series is taken away.
-    metrics.topic(&topic("fourth")).produced(10, 1);
-    metrics.topic(&topic("first")).produced(10, 1);
     let text = metrics.render();
-    has(&text, "thalweg_produced_batches_total{topic=\"(other)\"} 3");
+    has(&text, "thalweg_produced_batches_total{topic=\"(other)\"} 2");
     has(&text, "thalweg_produced_batches_total{topic=\"first\"} 1");
-    let series = text.lines().filter(|line| line.starts_with("thalweg_produced_batches_total{"));
-    assert_eq!(series.count(), 2);
+    drop(first);
+    let third = metrics.topic(&topic("third"));
+    third.produced(10, 1);
+    drop(second);
+    let text = metrics.render();
+    has(&text, "thalweg_produced_batches_total{topic=\"(other)\"} 2");
+    has(&text, "thalweg_produced_batches_total{topic=\"third\"} 1");
+    assert!(!text.contains("first"));
 }
 
 const FIGURES: PartitionFigures = PartitionFigures {
@@ -153,20 +151,51 @@ fn partitions_beyond_the_bound_have_no_figures() {
     has(&text, &format!("thalweg_partition_log_end_offset{labels} 9007199254740992"));
     has(&text, &format!("thalweg_partition_log_bytes{labels} 4096"));
     assert!(!text.contains("partition=\"1\""));
+    has(&text, "thalweg_partitions_without_series 1");
+    drop(second);
+    has(&metrics.render(), "thalweg_partitions_without_series 0");
 }
 
 #[test]
-fn a_partition_that_ended_shows_zeros_until_it_comes_again() {
+fn a_deleted_partition_makes_room_and_takes_no_series_from_its_successor() {
     let metrics = metrics(1, 10);
     let (topic, index) = (topic("events"), PartitionIndex::new(0));
-    let partition = metrics.partition(&topic, index);
-    partition.show(&FIGURES);
-    drop(partition);
-    let line = "thalweg_partition_log_bytes{topic=\"events\",partition=\"0\"}";
-    has(&metrics.render(), &format!("{line} 0"));
+    let deleted = metrics.partition(&topic, index);
+    deleted.show(&FIGURES);
+    // A reader may hold the deleted one while one of its name is made.
     let again = metrics.partition(&topic, index);
     again.show(&FIGURES);
-    has(&metrics.render(), &format!("{line} 4096"));
+    drop(deleted);
+    has(&metrics.render(), "thalweg_partition_log_bytes{topic=\"events\",partition=\"0\"} 4096");
+    drop(again);
+    assert!(!metrics.render().contains("events"));
+    metrics.partition(&topic, PartitionIndex::new(7)).show(&FIGURES);
+    let other = metrics.partition(&topic, PartitionIndex::new(7));
+    other.show(&FIGURES);
+    assert!(metrics.render().contains("partition=\"7\""));
+}
+
+#[test]
+fn the_text_of_ten_thousand_partitions_is_bounded() {
+    let metrics = metrics(10_000, 1_000);
+    let topics: Vec<_> = (0..1_000).map(|number| topic(&format!("{number:0>249}"))).collect();
+    let _topics: Vec<_> = topics.iter().map(|name| metrics.topic(name)).collect();
+    let partitions = |name| (0..20).map(move |index| (name, PartitionIndex::new(index)));
+    let all: Vec<_> = topics
+        .iter()
+        .flat_map(partitions)
+        .map(|(name, index)| metrics.partition(name, index))
+        .collect();
+    all.iter().for_each(|partition| partition.show(&FIGURES));
+    let began = SystemClock::new();
+    let text = metrics.render();
+    eprintln!("{} bytes in {:?}", text.len(), began.now().get());
+    // The longest name there can be, and the longest numbers.
+    assert!(text.len() < 20_000_000, "{}", text.len());
+    let lines = |metric| text.lines().filter(|line| line.starts_with(metric)).count();
+    assert_eq!(lines("thalweg_partition_log_bytes{"), 10_000);
+    assert_eq!(lines("thalweg_produced_bytes_total{"), 1_000);
+    has(&text, "thalweg_partitions_without_series 10000");
 }
 
 #[test]

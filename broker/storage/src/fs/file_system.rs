@@ -69,6 +69,18 @@ pub trait File: Debug + Send + Sync + 'static {
     /// Reads up to the length of `buffer`; less only at the end of the file.
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// The same, but fails with [`io::ErrorKind::WouldBlock`] where that would wait for the disk, or where nobody can
+    /// tell.
+    fn read_now(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Whether [`read_at`](Self::read_at) may wait for the disk; false of what refuses to.
+    fn may_wait(&self) -> bool {
+        true
+    }
+
+    /// Nobody will read this range again soon: memory need not keep it. A hint; synced bytes only.
+    fn forget(&self, position: u64, bytes: u64);
+
     /// The file's length in bytes, without what is only preallocated.
     fn length(&self) -> io::Result<u64>;
 

@@ -7,11 +7,13 @@
 mod file_system;
 mod mmap;
 mod os;
+mod resident;
 #[cfg(any(test, feature = "testing"))]
 pub mod sim;
 
 pub use file_system::{File, FileSystem, Map, Space};
 pub use os::OsFileSystem;
+pub(crate) use resident::{Resident, would_wait};
 
 #[cfg(test)]
 mod suite;

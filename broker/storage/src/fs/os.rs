@@ -4,16 +4,18 @@
 //! the kernel gave them.
 
 use std::fs;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
-use rustix::io::{Errno, pwritev};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev};
 
 use super::file_system::{File, FileSystem, Map, Space, too_large};
 use super::mmap::FileMap;
+use super::resident::would_wait;
 
 /// The most that one `pwritev` carries. Larger writes hold the file's lock in the kernel for long, and were
 /// slower as measured.
@@ -148,6 +150,28 @@ impl File for OsFile {
         Ok(filled)
     }
 
+    fn read_now(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let at = position + u64::try_from(filled).map_err(io::Error::other)?;
+            let mut target = [IoSliceMut::new(rest)];
+            match preadv2(&*self.file, &mut target, at, ReadWriteFlags::NOWAIT) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(Errno::INTR) => {}
+                // Where the kernel cannot tell, the answer is that it would wait.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Err(would_wait()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn forget(&self, position: u64, bytes: u64) {
+        // A hint: what the kernel keeps all the same costs memory and nothing else.
+        let _ = fadvise(&*self.file, position, NonZeroU64::new(bytes), Advice::DontNeed);
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
@@ -249,6 +273,24 @@ mod tests {
         file.set_length(4).unwrap();
         assert!(allocated() < 1 << 17, "{} bytes are left", allocated());
         assert_eq!(OsFileSystem.read_small(&path, 4).unwrap(), b"0123");
+    }
+
+    #[test]
+    fn what_left_the_page_cache_is_not_read_without_waiting() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = OsFileSystem.create(&folder.path().join("a")).unwrap();
+        file.write_at(0, &[&[7; 100_000]]).unwrap();
+        file.sync().unwrap();
+        let mut buffer = [0; 8_000];
+        if file.read_now(0, &mut buffer).is_err() {
+            // A file system in memory, which cannot tell.
+            return;
+        }
+        file.forget(0, 100_000);
+        let refused = file.read_now(50_000, &mut buffer).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(file.read_at(50_000, &mut buffer).unwrap(), 8_000);
+        assert_eq!(file.read_now(50_000, &mut buffer).unwrap(), 8_000);
     }
 
     #[test]

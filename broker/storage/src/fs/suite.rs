@@ -49,6 +49,7 @@ suite! {
     a_map_shows_what_is_written_after_it_was_made,
     a_slice_outlives_the_file_and_its_name,
     a_populated_range_is_resident,
+    what_was_read_is_read_again_without_waiting,
     populating_past_the_end_is_an_error,
     a_file_is_written_and_read_by_several_threads,
 }
@@ -288,6 +289,21 @@ fn a_slice_outlives_the_file_and_its_name(fs: &dyn FileSystem, root: &Path) {
     assert_eq!(&slice.slice(1..3)[..], b"34");
     // As a socket takes it.
     assert_eq!(IoSlice::new(&slice).len(), 5);
+}
+
+fn what_was_read_is_read_again_without_waiting(fs: &dyn FileSystem, root: &Path) {
+    let file = fs.create(&root.join("a")).unwrap();
+    file.write_at(0, &[&[7; 10_000]]).unwrap();
+    let mut buffer = vec![0; 6_000];
+    assert_eq!(file.read_at(5_000, &mut buffer).unwrap(), 5_000);
+    match file.read_now(5_000, &mut buffer) {
+        Ok(read) => assert_eq!((read, &buffer[..read]), (5_000, &[7; 5_000][..])),
+        // A file system in memory cannot tell.
+        Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+    }
+    // A hint; what is written stays.
+    file.forget(0, 10_000);
+    assert_eq!(file.read_at(0, &mut buffer).unwrap(), 6_000);
 }
 
 fn a_populated_range_is_resident(fs: &dyn FileSystem, root: &Path) {

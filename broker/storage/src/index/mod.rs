@@ -13,5 +13,5 @@ mod time;
 
 pub(crate) use offset::OffsetEntry;
 pub use sparse::dropped_entries;
-pub(crate) use sparse::{IndexFile, Looked, Sparse, search};
+pub(crate) use sparse::{IndexFile, Looked, Sparse, search, search_now};
 pub(crate) use time::TimeEntry;

@@ -1,9 +1,12 @@
 //! The two indexes of one segment: what is added to them, what is looked up in them.
 
+use std::io;
+
 use thalweg_protocol::TimestampMs;
 
-use super::{IndexFile, Looked, OffsetEntry, TimeEntry, search};
+use super::{IndexFile, Looked, OffsetEntry, TimeEntry, search, search_now};
 use crate::folder::{FileKind, FileName};
+use crate::fs::File;
 use crate::segment::Segment;
 use crate::walk::Found;
 
@@ -67,6 +70,23 @@ impl Segment {
         match looked {
             Looked::Found(entry) => Some(entry),
             Looked::InFile(count) => search(&self.offset_file(), count, holds),
+        }
+    }
+
+    /// The same for a reader of `file`, whose own reads say whether it may wait for the disk.
+    pub(crate) fn last_entry_for(
+        &self,
+        file: &dyn File,
+        holds: impl Fn(&OffsetEntry) -> bool,
+    ) -> io::Result<Option<OffsetEntry>> {
+        if file.may_wait() {
+            return Ok(self.last_entry_where(holds));
+        }
+        let looked = self.offsets().look(&holds);
+        match looked {
+            Looked::Found(entry) => Ok(Some(entry)),
+            Looked::InFile(0) => Ok(None),
+            Looked::InFile(count) => search_now(&self.offset_file(), count, holds),
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::folder::FileName;
-use crate::fs::{File, FileSystem};
+use crate::fs::{File, FileSystem, Resident};
 
 /// Entries kept in memory before the older half is appended to the file: with the usual interval the last
 /// mebibyte of a log is found without touching the index file.
@@ -188,7 +188,8 @@ impl<E: Entry> Sparse<E> {
         let in_tail = self.tail.partition_point(&keep);
         self.tail.truncate(in_tail);
         if in_tail == 0 {
-            self.on_disk = count_in_file(file, self.on_disk, &keep).unwrap_or(0);
+            let count = |open: Arc<dyn File>| count_in_file(&*open, self.on_disk, &keep);
+            self.on_disk = file.open().and_then(count).unwrap_or(0);
             self.last_on_disk = None;
         }
     }
@@ -219,24 +220,43 @@ pub(crate) fn search<E: Entry>(
     count: u64,
     holds: impl Fn(&E) -> bool,
 ) -> Option<E> {
-    let at = count_in_file(file, count, &holds).ok()?.checked_sub(1)?;
-    read_entry(&*file.open().ok()?, at).ok()
+    search_in(&*file.open().ok()?, count, holds).ok()?
+}
+
+/// The same without waiting for the disk: fails with [`io::ErrorKind::WouldBlock`] instead.
+pub(crate) fn search_now<E: Entry>(
+    file: &IndexFile<'_>,
+    count: u64,
+    holds: impl Fn(&E) -> bool,
+) -> io::Result<Option<E>> {
+    match file.open().and_then(|open| search_in(&Resident::of(open), count, holds)) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(None),
+        other => other,
+    }
+}
+
+fn search_in<E: Entry>(
+    file: &dyn File,
+    count: u64,
+    holds: impl Fn(&E) -> bool,
+) -> io::Result<Option<E>> {
+    let at = count_in_file(file, count, &holds)?.checked_sub(1);
+    at.map(|at| read_entry(file, at)).transpose()
 }
 
 /// How many of the first `count` entries in the file satisfy `holds`.
 fn count_in_file<E: Entry>(
-    file: &IndexFile<'_>,
+    file: &dyn File,
     count: u64,
     holds: &impl Fn(&E) -> bool,
 ) -> io::Result<u64> {
     if count == 0 {
         return Ok(0);
     }
-    let file = file.open()?;
     let (mut low, mut high) = (0, count);
     while (high - low) * size::<E>() > BLOCK_BYTES {
         let middle = low + (high - low) / 2;
-        if holds(&read_entry(&*file, middle)?) {
+        if holds(&read_entry(file, middle)?) {
             low = middle + 1;
         } else {
             high = middle;

@@ -14,6 +14,10 @@ use crate::fs::FileSystem;
 use crate::fs::sim::{Crash, SimDisk, Survivors};
 use crate::*;
 
+mod ahead;
+mod cold;
+mod scrub;
+
 const NOW: TimestampMs = TimestampMs::new(1_700_000_000_000);
 
 /// One log on a simulated disk.
@@ -425,6 +429,28 @@ fn a_restart_knows_what_idempotent_producers_have_written() {
     let gap = sequenced(1, 10, producer, epoch, Sequence::new(6));
     let error = it.log().append(&gap, LeaderEpoch::FIRST, NOW).unwrap_err();
     assert!(matches!(error, AppendError::Sequence(SequenceError::OutOfOrder { .. })), "{error}");
+}
+
+#[test]
+fn a_restart_forgets_the_same_producer_as_the_life_before() {
+    let mut it = Fixture::with(LogOptions { producers_max: 2, ..LogOptions::default() });
+    let epoch = ProducerEpoch::new(0);
+    let later = NOW.plus(PRODUCER_KEPT_MS);
+    for (producer, now) in [(7, NOW), (8, NOW), (9, later)] {
+        let batch = sequenced(1, 10, ProducerId::new(producer), epoch, Sequence::FIRST);
+        it.log().append(&batch, LeaderEpoch::FIRST, now).unwrap();
+    }
+    for life in ["the first", "the second"] {
+        let known = [7, 8, 9].map(|id| it.log().producers().batches(ProducerId::new(id)).is_some());
+        assert_eq!(known, [false, true, true], "{life} life");
+        it.reopen(0);
+    }
+    let next = sequenced(1, 10, ProducerId::new(7), epoch, Sequence::new(1));
+    let error = it.log().append(&next, LeaderEpoch::FIRST, later).unwrap_err();
+    assert!(
+        matches!(error, AppendError::Sequence(SequenceError::UnknownProducer { .. })),
+        "{error}"
+    );
 }
 
 #[test]

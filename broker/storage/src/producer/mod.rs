@@ -12,7 +12,8 @@ mod table;
 pub use batch::{ProducerBatch, RememberedBatch};
 pub use snapshot::SnapshotError;
 pub use table::{
-    AfterTruncation, Duplicate, ProducerLimits, ProducerTable, SequenceCheck, SequenceError,
+    AfterTruncation, Duplicate, PRODUCER_KEPT_MS, ProducerLimits, ProducerTable, SequenceCheck,
+    SequenceError,
 };
 
 #[cfg(test)]

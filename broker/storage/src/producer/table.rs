@@ -10,10 +10,15 @@ use crate::defects::{self, Defect};
 /// A sequence at most so far behind is a repetition, one further on is a gap: half of the circle.
 const BEHIND_MAX: i64 = 1 << 30;
 
+/// A producer that appended within this time is never forgotten to make room for another: its last batch may be
+/// in flight still, or come again because its answer was lost, and nobody would know it. No request waits
+/// longer than 2 minutes, nor do clients try longer than that by default.
+pub const PRODUCER_KEPT_MS: i64 = 5 * 60 * 1000;
+
 /// How much a partition remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerLimits {
-    /// Producers remembered at one time.
+    /// Producers remembered at one time; one more takes the place of the one that is idle longest.
     pub producers_max: usize,
     /// A producer that appended nothing for so long is forgotten: `producer.id.expiration.ms`.
     pub expiration_ms: i64,
@@ -26,6 +31,11 @@ pub enum SequenceCheck {
     New,
     /// It is stored already: answer like the original, once the high watermark has passed it.
     Duplicate(Duplicate),
+    /// It is stored already, but so long ago that its offset is forgotten.
+    Forgotten {
+        /// It lies below this offset, where the oldest batch that is remembered begins.
+        below: Offset,
+    },
 }
 
 /// Where the original of a repeated batch lies.
@@ -77,25 +87,11 @@ pub enum SequenceError {
         /// The batch's first sequence.
         found: Sequence,
     },
-    /// The batch is stored, but so long ago that its offset is forgotten.
+    /// The partition remembers as many producers as it may, and each has appended a moment ago.
     #[error(
-        "producer {producer} epoch {epoch}: sequences {first} to {last} are stored already, \
-         before the oldest remembered sequence {oldest}"
+        "producer {producer}: the partition remembers {producers_max} producers already, and each has \
+         appended within the last {} minutes", PRODUCER_KEPT_MS / 60_000
     )]
-    Forgotten {
-        /// The producer.
-        producer: ProducerId,
-        /// The batch's epoch.
-        epoch: ProducerEpoch,
-        /// The batch's first sequence.
-        first: Sequence,
-        /// The batch's last sequence.
-        last: Sequence,
-        /// First sequence of the oldest batch whose offset is known.
-        oldest: Sequence,
-    },
-    /// The partition remembers as many producers as it may.
-    #[error("producer {producer}: the partition remembers {producers_max} producers already")]
     TooMany {
         /// The producer.
         producer: ProducerId,
@@ -111,7 +107,6 @@ impl SequenceError {
             Self::OutOfOrder { .. } => ErrorCode::OutOfOrderSequence,
             Self::FencedEpoch { .. } => ErrorCode::FencedProducerEpoch,
             Self::UnknownProducer { .. } => ErrorCode::UnknownProducer,
-            Self::Forgotten { .. } => ErrorCode::DuplicateSequence,
             Self::TooMany { .. } => ErrorCode::TooManyProducers,
         }
     }
@@ -169,9 +164,10 @@ impl ProducerTable {
         &self,
         batch: &ProducerBatch,
         limits: &ProducerLimits,
+        now: TimestampMs,
     ) -> Result<SequenceCheck, SequenceError> {
         match self.producers.get(&batch.producer) {
-            None => self.check_unknown(batch, limits),
+            None => self.check_unknown(batch, limits, now),
             Some(known) => known.check(batch),
         }
     }
@@ -180,13 +176,14 @@ impl ProducerTable {
         &self,
         batch: &ProducerBatch,
         limits: &ProducerLimits,
+        now: TimestampMs,
     ) -> Result<SequenceCheck, SequenceError> {
         let ProducerBatch { producer, epoch, first: found, .. } = *batch;
         if found != Sequence::FIRST && !defects::planted(Defect::ForgetProducerState) {
             return Err(SequenceError::UnknownProducer { producer, epoch, found });
         }
         let producers_max = limits.producers_max;
-        if self.producers.len() >= producers_max {
+        if self.producers.len() >= producers_max && !self.can_make_room(now) {
             return Err(SequenceError::TooMany { producer, producers_max });
         }
         Ok(SequenceCheck::New)
@@ -195,14 +192,47 @@ impl ProducerTable {
     /// Takes note of a batch that was appended, live or found in the log: `last_offset` is its last
     /// record's offset, `appended` the broker's clock at its append (at a rebuild: at the restart).
     ///
-    /// Does not judge: what is in the log happened. So the limit may be passed by what the log holds.
-    pub fn record(&mut self, batch: &ProducerBatch, last_offset: Offset, appended: TimestampMs) {
+    /// Does not judge: what is in the log happened. When `producers_max` are remembered, a further one takes the
+    /// place of the one that is idle longest, which is told by offsets alone: a restart and a
+    /// follower find the same table as the leader that appended.
+    pub fn record(
+        &mut self,
+        batch: &ProducerBatch,
+        last_offset: Offset,
+        appended: TimestampMs,
+        producers_max: usize,
+    ) {
         let ProducerBatch { producer, epoch, first, last } = *batch;
+        if !self.producers.contains_key(&producer) {
+            self.make_room(producers_max);
+        }
         let offset_delta = i32::try_from(distance(first, last)).unwrap_or(i32::MAX);
         let remembered = RememberedBatch { first, last, last_offset, offset_delta, appended };
         let known =
             self.producers.entry(producer).or_insert(Producer { epoch, batches: Vec::new() });
         known.remember(epoch, remembered);
+    }
+
+    /// The producer whose last batch lies lowest in the log, with that batch.
+    fn longest_idle(&self) -> Option<(ProducerId, &RememberedBatch)> {
+        let newest =
+            self.producers.iter().filter_map(|(id, known)| Some((*id, known.batches.last()?)));
+        newest.min_by_key(|(_, batch)| batch.last_offset)
+    }
+
+    /// Whether the one that is idle longest is idle long enough to be forgotten.
+    fn can_make_room(&self, now: TimestampMs) -> bool {
+        let longest = self.longest_idle();
+        longest.is_some_and(|(_, batch)| now.since(batch.appended) >= PRODUCER_KEPT_MS)
+    }
+
+    /// Forgets those that are idle longest, until there is room for one more.
+    fn make_room(&mut self, producers_max: usize) {
+        while self.producers.len() >= producers_max
+            && let Some((producer, _)) = self.longest_idle()
+        {
+            self.producers.remove(&producer);
+        }
     }
 
     /// Forgets producers that appended nothing for `expiration_ms`; says how many.
@@ -250,9 +280,7 @@ impl Producer {
                 return Ok(SequenceCheck::Duplicate(original));
             }
             if is_before(batch.last, oldest.first) && is_before(found, oldest.first) {
-                let ProducerBatch { first, last, .. } = *batch;
-                let oldest = oldest.first;
-                return Err(SequenceError::Forgotten { producer, epoch, first, last, oldest });
+                return Ok(SequenceCheck::Forgotten { below: oldest.base_offset() });
             }
         }
         if defects::planted(Defect::IgnoreSequenceGap) {

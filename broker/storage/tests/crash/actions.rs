@@ -6,11 +6,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use thalweg_protocol::{Offset, TimestampMs, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
+use thalweg_storage::fs::FileSystem;
 use thalweg_storage::{DirState, SyncResult, Urgency};
 
 use crate::history::{Verdict, ensure};
 use crate::part::{Attempt, Part};
 use crate::world::{World, lock, recovery_mark};
+
+/// The next segment's file, until a roll gives it its base offset.
+const NEXT_SEGMENT_FILE: &str = "next-segment.tmp";
 
 impl World {
     pub(crate) fn pick(&mut self) -> usize {
@@ -141,9 +145,25 @@ impl World {
 
     pub(crate) fn roll(&mut self) -> Verdict {
         let at = self.pick();
+        let (folder, segments) = (self.folder(at), self.part(at).log().reader().segment_count());
+        let was_ready = self.disk.exists(&folder.join(NEXT_SEGMENT_FILE));
         let rolled = self.part(at).log().roll();
         self.seen.rolled += u64::from(self.settle_unless_full("a roll", rolled)?.is_some());
+        let grew = self.part(at).log().reader().segment_count() > segments;
+        let is_ready = self.disk.exists(&folder.join(NEXT_SEGMENT_FILE));
+        self.seen.rolled_into_prepared += u64::from(was_ready && grew && !is_ready);
         Ok(())
+    }
+
+    /// Makes ready what the writer of a log would ask for; a crash may come at any later sync.
+    pub(crate) fn prepare(&mut self) {
+        let at = self.pick();
+        let mut part = self.part(at);
+        let wants = part.log().wants_preparation();
+        part.log().reader().prepare();
+        drop(part);
+        let is_ready = self.disk.exists(&self.folder(at).join(NEXT_SEGMENT_FILE));
+        self.seen.prepared += u64::from(wants && is_ready);
     }
 
     pub(crate) fn cut(&mut self) -> Verdict {

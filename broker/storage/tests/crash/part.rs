@@ -322,7 +322,7 @@ fn check_sequence(
         last: Sequence::new(it.first + records - 1),
     };
     let limits = ProducerLimits { producers_max: 1000, expiration_ms: i64::MAX };
-    log.producers().check(&batch, &limits)
+    log.producers().check(&batch, &limits, TimestampMs::new(0))
 }
 
 /// A batch of random size: most are small, some span several pages.

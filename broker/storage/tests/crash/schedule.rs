@@ -16,7 +16,11 @@ fn step(world: &mut World) -> Verdict {
         45..65 => ("sync", world.sync()),
         65..71 => ("repeat", world.repeat()),
         71..74 => ("skip sequences", world.skip_sequences()),
-        74..78 => ("roll", world.roll()),
+        74..76 => ("roll", world.roll()),
+        76..78 => ("prepare", {
+            world.prepare();
+            Ok(())
+        }),
         78..82 => ("cut", world.cut()),
         82..85 => ("delete records", world.delete_records()),
         85..88 => ("expire segments", world.expire_segments()),

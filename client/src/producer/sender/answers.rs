@@ -27,6 +27,7 @@ impl Sender {
             broker.requests_in_flight = broker.requests_in_flight.saturating_sub(1);
             broker.bytes_in_flight = broker.bytes_in_flight.saturating_sub(sent.bytes);
         }
+        self.accumulator.counters.answered(sent.batches.len());
         match answer {
             Ok(None) => {
                 for (_, line, ticket) in &sent.batches {
@@ -200,6 +201,7 @@ impl Sender {
                 offset: at.base_offset,
                 timestamp: at.log_append_time,
             };
+            self.accumulator.counters.stored(batch.records, batch.bytes.len());
             batch.resolve(Ok(delivered), &line.queue, &self.accumulator);
         }
     }

@@ -188,8 +188,10 @@ impl Sender {
     fn next_batch(&mut self, index: usize, quiet: bool, now: Instant) -> Option<(Ticket, Bytes)> {
         let linger = self.options.linger;
         let wanted = self.accumulator.memory.is_wanted();
+        let counters = &self.accumulator.counters;
         let line = self.lines.get_mut(&index)?;
         if let Some(ticket) = line.lineup.next_resend() {
+            counters.retried();
             return line.resend(ticket);
         }
         if line.requeued.is_empty() {
@@ -215,6 +217,9 @@ impl Sender {
         }
         if !line.lineup.can_admit() {
             return None;
+        }
+        if !line.requeued.is_empty() {
+            counters.retried();
         }
         line.admit(&self.accumulator)
     }
@@ -254,6 +259,7 @@ impl Sender {
             broker.requests_in_flight += 1;
             broker.bytes_in_flight += sent.bytes;
         }
+        self.accumulator.counters.sent(sent.batches.len());
         match connection.begin(&request, timeout, answered) {
             Ok(pending) => {
                 let connection = connection.clone();

@@ -1,5 +1,6 @@
 //! The producer's id and epoch: had when first needed, raised when a partition needs to be fenced anew.
 
+use thalweg_protocol::ErrorCode;
 use thalweg_protocol::native::{InitProducerRequest, InitProducerResponse};
 
 use super::super::sequence::Identity;
@@ -79,6 +80,14 @@ impl Sender {
             }
             // Tried again as long as there are records; those end by their own deadline.
             Err(AdminError::Unreachable { last, .. }) => self.last_trouble = last.to_string(),
+            // Another cluster stands where the one was that gave the id out: its successor is a new id.
+            Err(AdminError::Refused { code: ErrorCode::UnknownProducer, message, .. })
+                if self.identity.newest.is_some() =>
+            {
+                self.last_trouble = message;
+                self.identity.newest = None;
+                self.identity.wanted = true;
+            }
             Err(AdminError::Refused { code, message, .. }) => {
                 self.last_trouble = format!("{message} ({code})");
                 let error = thalweg_protocol::native::ApiError::new(code, message);

@@ -111,7 +111,13 @@ impl SimDisk {
         self.state().used()
     }
 
-    /// Whether maps made from now on must be populated before they count as resident.
+    /// Runs in each read that has to wait for a cold disk, before it has read anything.
+    pub fn during_cold_read(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.state().plan.during_cold_read = Some(Arc::new(hook));
+    }
+
+    /// Whether files must be read once by somebody who waits, and maps made from now on be populated, before they
+    /// count as resident.
     pub fn set_cold(&self, is_cold: bool) {
         self.state().is_cold = is_cold;
     }

@@ -7,6 +7,7 @@ use std::sync::{Arc, MutexGuard};
 use bytes::Bytes;
 
 use super::super::file_system::{File, Map};
+use super::super::resident::would_wait;
 use super::disk::SimDisk;
 use super::folder::NodeId;
 use super::state::{Node, State, down};
@@ -22,11 +23,13 @@ struct Open {
     disk: SimDisk,
     node: NodeId,
     generation: u64,
+    /// On a cold disk: somebody has waited for a read of it.
+    is_warm: AtomicBool,
 }
 
 impl SimFile {
     pub(super) fn new(disk: SimDisk, node: NodeId, generation: u64) -> Self {
-        let open = Arc::new(Open { disk, node, generation });
+        let open = Arc::new(Open { disk, node, generation, is_warm: AtomicBool::new(false) });
         Self { open }
     }
 
@@ -78,6 +81,30 @@ impl Open {
     }
 }
 
+impl Open {
+    /// On a cold disk the first read has to wait; the test may hold it there.
+    fn wait_if_cold(&self) -> io::Result<()> {
+        let state = self.running()?;
+        let waits = state.is_cold && !self.is_warm.load(Ordering::Relaxed);
+        let hook = state.plan.during_cold_read.clone().filter(|_| waits);
+        drop(state);
+        if let Some(hook) = hook {
+            hook();
+        }
+        self.is_warm.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.running()?;
+        let live = state.content(self.node)?.live();
+        let start = in_memory(position)?.min(live.len());
+        let read = buffer.len().min(live.len() - start);
+        buffer[..read].copy_from_slice(&live[start..start + read]);
+        Ok(read)
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         let mut state = self.disk.state();
@@ -96,12 +123,19 @@ impl File for SimFile {
     }
 
     fn read_at(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.open.running()?;
-        let live = state.content(self.open.node)?.live();
-        let start = in_memory(position)?.min(live.len());
-        let read = buffer.len().min(live.len() - start);
-        buffer[..read].copy_from_slice(&live[start..start + read]);
-        Ok(read)
+        self.open.wait_if_cold()?;
+        self.open.read(position, buffer)
+    }
+
+    fn read_now(&self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.open.running()?.is_cold && !self.open.is_warm.load(Ordering::Relaxed) {
+            return Err(would_wait());
+        }
+        self.open.read(position, buffer)
+    }
+
+    fn forget(&self, _position: u64, _bytes: u64) {
+        self.open.is_warm.store(false, Ordering::Relaxed);
     }
 
     fn length(&self) -> io::Result<u64> {
@@ -195,6 +229,7 @@ impl Map for SimMap {
     }
 
     fn populate(&self, position: usize, bytes: usize) -> io::Result<()> {
+        self.file.open.wait_if_cold()?;
         self.copy(position, bytes)?;
         self.is_warm.store(true, Ordering::Relaxed);
         Ok(())

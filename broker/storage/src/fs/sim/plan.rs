@@ -15,6 +15,7 @@ pub(super) struct Plan {
     pub(super) crash_at_write: Option<u64>,
     pub(super) failing_lists: u64,
     pub(super) during_sync: Option<Hook>,
+    pub(super) during_cold_read: Option<Hook>,
 }
 
 impl fmt::Debug for Plan {

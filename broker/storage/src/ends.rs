@@ -1,0 +1,89 @@
+//! Where a log ends for its readers, and how far it is on stable storage.
+//!
+//! ```text
+//!     append:   batch visible .... log end raised
+//!     sync:     log end taken ....................... files synced .... synced end raised to what was taken
+//!     cut:                      generation raised, synced end lowered ....  log end lowered
+//! ```
+//!
+//! Owns the hand-over between the writer, which raises the log end after a batch is visible, the flusher, which
+//! publishes as synced what it took before it synced, and a cut, which makes a sync that is under way publish
+//! nothing.
+//! Invariant: below the synced end everything is on stable storage.
+
+use thalweg_protocol::Offset;
+
+use super::primitives::{AtomicI64, Mutex, MutexGuard, Ordering, PoisonError};
+
+/// The two ends of one log.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    log_end: AtomicI64,
+    synced_end: AtomicI64,
+    /// Raised by each cut, under this lock.
+    cuts: Mutex<u64>,
+}
+
+/// What a sync may publish once it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    end: Offset,
+    cuts: u64,
+}
+
+impl Ends {
+    /// A log that ends at `end`, all of it synced.
+    pub(crate) fn of_synced(end: Offset) -> Self {
+        Self {
+            log_end: AtomicI64::new(end.get()),
+            synced_end: AtomicI64::new(end.get()),
+            cuts: Mutex::new(0),
+        }
+    }
+
+    /// The offset after the last record.
+    pub(crate) fn log_end(&self) -> Offset {
+        Offset::new(self.log_end.load(Ordering::Acquire))
+    }
+
+    /// The offset after the last record that is on stable storage.
+    pub(crate) fn synced_end(&self) -> Offset {
+        Offset::new(self.synced_end.load(Ordering::Acquire))
+    }
+
+    /// The log ends at `end` from now on. Last step of an append or a cut: who sees this end finds what is below it.
+    pub(crate) fn publish(&self, end: Offset) {
+        self.log_end.store(end.get(), Ordering::Release);
+    }
+
+    /// First step of a sync: it covers what is below the end as it is now.
+    pub(crate) fn begin_sync(&self) -> Taken {
+        let cuts = *self.cuts();
+        Taken { end: self.log_end(), cuts }
+    }
+
+    /// Last step of a sync: everything that it took is on stable storage. The answer is the end that was taken, or
+    /// what a cut meanwhile has left of it.
+    pub(crate) fn finish_sync(&self, taken: Taken) -> Offset {
+        let unchanged = self.cuts();
+        // A cut in between has lowered the synced end, and other batches may follow at the same offsets.
+        if *unchanged == taken.cuts {
+            self.synced_end.fetch_max(taken.end.get(), Ordering::AcqRel);
+        }
+        drop(unchanged);
+        taken.end.min(self.synced_end())
+    }
+
+    /// First step of a cut at `end`: nothing above it counts as synced any more, and a sync that is under way
+    /// publishes nothing.
+    pub(crate) fn begin_cut(&self, end: Offset) {
+        let mut cuts = self.cuts();
+        *cuts += 1;
+        self.synced_end.fetch_min(end.get(), Ordering::AcqRel);
+    }
+
+    fn cuts(&self) -> MutexGuard<'_, u64> {
+        // One number: a panic elsewhere cannot leave it half changed.
+        self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

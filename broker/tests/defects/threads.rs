@@ -1,0 +1,68 @@
+//! A thread that looks after the logs and panics is counted, and the broker says that it is not ready any more.
+
+use thalweg_broker::base::Millis;
+use thalweg_client::NewTopic;
+
+use crate::machine::{Machine, TOPIC};
+
+const PANICS: &str = "thalweg_task_panics_total";
+
+impl Machine {
+    /// The next sync of a file on this thread panics, as a defect of ours would.
+    fn panic_on(&self, thread: &'static str) {
+        self.disk.during_sync(move || {
+            assert!(std::thread::current().name() != Some(thread), "a planned panic");
+        });
+    }
+
+    fn assert_counted_and_not_ready(&self, thread: &str) {
+        self.until("the panic is not counted", || self.metric(PANICS) == Some(1.0));
+        let ready = self.http("/readyz");
+        assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+        assert!(
+            ready.contains(&format!("{thread} thread")) && ready.contains("planned"),
+            "{ready}"
+        );
+    }
+}
+
+#[test]
+fn a_flusher_that_panics_takes_its_directory_offline() {
+    let mut machine = Machine::start();
+    machine.create_topic(1, &[]);
+    machine.publish(0, "before");
+    machine.panic_on("flusher");
+    // Nobody is left to sync this record: its producer hears of it at once, and not at its own deadline.
+    let error = machine.try_publish(0, "never synced").unwrap_err().to_string();
+    assert!(error.contains("offline"), "{error}");
+    machine.assert_counted_and_not_ready("flusher");
+    assert!(machine.http("/readyz").contains("flusher has panicked"));
+    machine.check_acknowledged().unwrap();
+}
+
+#[test]
+fn a_maintenance_thread_that_panics_is_counted() {
+    let mut machine = Machine::start_with(|config| {
+        config.storage.checkpoint_interval_ms = Millis::new(10);
+    });
+    machine.create_topic(1, &[]);
+    machine.panic_on("maintenance");
+    // Something that a checkpoint has to tell.
+    machine.publish(0, "a record");
+    machine.assert_counted_and_not_ready("maintenance");
+    machine.check_acknowledged().unwrap();
+}
+
+#[test]
+fn an_assignment_thread_that_panics_is_counted() {
+    let machine = Machine::start();
+    machine.panic_on("assignment");
+    let client = machine.client();
+    let created = machine.run(async {
+        let patience = std::time::Duration::from_secs(1);
+        let topic = NewTopic::new(TOPIC);
+        tokio::time::timeout(patience, client.admin().create_topic(topic)).await
+    });
+    assert!(!matches!(created, Ok(Ok(_))), "vacuous: the partition was made");
+    machine.assert_counted_and_not_ready("assignment");
+}

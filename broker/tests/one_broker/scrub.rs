@@ -1,0 +1,53 @@
+//! Damage on the disk of a running broker: found by the scrub before a reader meets it.
+
+use std::os::unix::fs::FileExt;
+
+use thalweg_broker::base::{ByteSize, Millis};
+use thalweg_client::{ConsumeError, StartAt};
+
+use crate::metrics::Shown;
+use crate::support::{Fixture, create, numbered, publish, within};
+
+#[tokio::test]
+async fn a_bit_that_flips_on_the_disk_is_found_counted_and_told_to_its_readers() {
+    let fixture = Fixture::start_with(|config| {
+        config.storage.scrub_bytes_per_second = ByteSize::gib(1);
+        config.storage.scrub_interval_ms = Millis::new(10);
+    });
+    let client = fixture.client();
+    let settings = [("segment.bytes", "16384"), ("max.message.bytes", "8192")];
+    create(&client, "old", 1, &settings).await;
+    let producer = client.producer().batch_bytes(2_000).build().await.unwrap();
+    publish(&producer, "old", 0, &numbered(&"x".repeat(500), 100)).await;
+    let folders = std::fs::read_dir(fixture.data()).unwrap().map(|entry| entry.unwrap().path());
+    let first = "00000000000000000000.log";
+    let log = folders.map(|folder| folder.join(first)).find(|log| log.exists()).unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(log).unwrap();
+    let mut byte = [0];
+    // In a record's value, where no header leads astray.
+    file.read_exact_at(&mut byte, 5_000).unwrap();
+    file.write_all_at(&[byte[0] ^ 4], 5_000).unwrap();
+
+    let directory = fixture.data().display().to_string();
+    let found = format!("thalweg_corrupt_ranges_total{{directory=\"{directory}\"}}");
+    let shown = Shown::once(&fixture, &found, 1.0).await;
+    let bytes = format!("thalweg_scrubbed_bytes_total{{directory=\"{directory}\"}}");
+    assert!(shown.get(&bytes) > 16_000.0);
+    let mut consumer = client.consumer().topic("old", StartAt::Earliest).build().await.unwrap();
+    let mut read = 0;
+    let error = loop {
+        match within(consumer.next()).await.unwrap() {
+            Ok(record) => {
+                assert_eq!(record.offset.get(), read);
+                read += 1;
+            }
+            Err(error) => break error,
+        }
+    };
+    let ConsumeError::Corrupt { next_good, .. } = &error else { panic!("{error:?}") };
+    assert!(read > 0 && next_good.get() > read, "{error}");
+    // Passes go on, and find nothing twice.
+    let passed = Shown::now(&fixture).await.get("thalweg_scrub_last_pass_timestamp_seconds");
+    assert!(passed > 1.7e9, "{passed}");
+    assert!((Shown::now(&fixture).await.get(&found) - 1.0).abs() < 1e-9);
+}
