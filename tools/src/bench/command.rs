@@ -49,7 +49,15 @@ impl BenchCommand {
         // The control's threads end by themselves.
         runtime.shutdown_background();
         let report = result?;
-        if console.is_json() { console.json(&report) } else { Ok(show(console, &report)?) }
+        if console.is_json() {
+            console.json(&report)?;
+        } else {
+            show(console, &report)?;
+        }
+        if report.is_intact == Some(false) {
+            return Err(Failure::failed("records are missing, doubled, reordered or changed"));
+        }
+        Ok(())
     }
 }
 

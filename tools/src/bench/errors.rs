@@ -29,6 +29,13 @@ impl Errors {
         self.count(code.unwrap_or_else(|| "client".to_owned()), 1, error);
     }
 
+    /// Records that were delivered and that no reader got.
+    pub(super) fn not_read(&mut self, records: u64) {
+        let text =
+            "a record that was acknowledged did not reach its reader within the time allowed";
+        self.count("not-read".to_owned(), records, &text);
+    }
+
     /// Takes those of another.
     pub(super) fn add(&mut self, other: Self) {
         for (code, count) in other.by_code {
@@ -53,6 +60,9 @@ impl Errors {
     }
 
     fn count(&mut self, code: String, count: u64, error: &impl ToString) {
+        if count == 0 {
+            return;
+        }
         *self.by_code.entry(code).or_default() += count;
         self.sample.get_or_insert_with(|| error.to_string());
     }

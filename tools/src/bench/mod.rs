@@ -7,6 +7,8 @@
 //! of the broker is seen by every record that should have been sent within it; a share of the machine is told only when
 //! the control that it is a share of was itself as fast as this kind of machine allows.
 
+mod arrivals;
+mod chain;
 mod collect;
 mod command;
 mod counters;
@@ -18,13 +20,18 @@ mod options;
 mod outcome;
 mod pace;
 mod payload;
+mod phase;
 mod plan;
 mod process;
 mod progress;
+mod read;
 mod report;
 mod run;
 mod show;
+mod source;
+mod stamp;
 mod target;
+mod together;
 mod write;
 
 pub(crate) use command::BenchCommand;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::payload::Kind;
 use super::plan::{Durability, Limit, Plan, Workload};
+use super::stamp::STAMP_BYTES;
 use crate::failure::Failure;
 use crate::produce::{AcksName, CompressionName};
 use crate::values;
@@ -143,6 +144,7 @@ impl WorkloadArgs {
                 self.record_size
             )));
         }
+        self.check(workload)?;
         let limit = self.limit()?;
         let limit_warm_up = self.records.map_or(u64::MAX, |records| records / WARM_UP_PART);
         Ok(Plan {
@@ -158,7 +160,9 @@ impl WorkloadArgs {
             batch_bytes,
             linger: self.linger,
             rate: self.rate,
-            one_at_a_time: self.one_at_a_time,
+            // Its first question is how long one record takes.
+            one_at_a_time: self.one_at_a_time
+                || (workload == Workload::EndToEnd && self.rate.is_none()),
             spread_records: self.spread == Spread::Record,
             payload: self.payload.clone(),
             verify: self.verify,
@@ -167,6 +171,42 @@ impl WorkloadArgs {
             timeout: self.timeout,
             control: !self.no_control,
         })
+    }
+
+    /// Refuses what makes no sense together.
+    fn check(&self, workload: Workload) -> Result<(), Failure> {
+        let wrong = |text: String| Err(Failure::usage(text));
+        let is_stamped = self.verify || matches!(workload, Workload::EndToEnd | Workload::Mixed);
+        if is_stamped && self.record_size < STAMP_BYTES {
+            return wrong(format!(
+                "--record-size {}: a record that is to be found again holds a stamp of {STAMP_BYTES} bytes",
+                self.record_size
+            ));
+        }
+        if workload != Workload::Produce && i32::from(self.consumers) > self.partitions {
+            return wrong(format!(
+                "--consumers {} share --partitions {}: some would have nothing to read",
+                self.consumers, self.partitions
+            ));
+        }
+        let is_read = matches!(workload, Workload::EndToEnd | Workload::Mixed);
+        if is_read && matches!(self.acks, AcksName::None) {
+            return wrong(
+                "--acks none: what nobody acknowledges need not reach a reader".to_owned(),
+            );
+        }
+        if self.one_at_a_time && matches!(self.acks, AcksName::None) {
+            return wrong(
+                "--one-at-a-time waits for acknowledgements, and --acks none asks for none"
+                    .to_owned(),
+            );
+        }
+        if workload == Workload::Consume && (self.rate.is_some() || self.one_at_a_time) {
+            return wrong(
+                "--rate and --one-at-a-time are for writers; readers take what is there".to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn limit(&self) -> Result<Limit, Failure> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use thalweg_client::{Acks, Compression};
 
+use super::number::wide;
 use super::payload::Kind;
 
 /// When a run or its warm-up ends: at whichever comes first.
@@ -109,6 +110,16 @@ const MEASURED_PER_SECOND: u64 = 100_000;
 const SAMPLE_BYTES: usize = 64 * 1024;
 
 impl Plan {
+    /// Whether records tell who wrote them and when.
+    pub(super) const fn is_stamped(&self) -> bool {
+        self.verify || matches!(self.workload, Workload::EndToEnd | Workload::Mixed)
+    }
+
+    /// Bytes that a run with a number of records writes; without one, as many as there is time for.
+    pub(super) fn bytes_expected(&self) -> u64 {
+        self.limit.records.saturating_mul(wide(self.record_bytes))
+    }
+
     /// Every how many records the latency of one is measured.
     pub(super) fn sample_every(&self) -> u64 {
         if self.one_at_a_time {
@@ -116,7 +127,7 @@ impl Plan {
         }
         match self.rate {
             Some(rate) => rate.div_ceil(MEASURED_PER_SECOND).max(1),
-            None => (SAMPLE_BYTES / self.record_bytes.max(1)).max(1) as u64,
+            None => wide(SAMPLE_BYTES / self.record_bytes.max(1)).max(1),
         }
     }
 }

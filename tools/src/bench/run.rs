@@ -6,14 +6,12 @@ use tempfile::TempDir;
 
 use super::machine::{self, Control, Machine};
 use super::options::WorkloadArgs;
-use super::outcome::Outcome;
 use super::payload::Payload;
-use super::plan::{Plan, Workload};
-use super::process::own_cpu;
+use super::phase::Stage;
+use super::plan::Plan;
 use super::progress::Progress;
 use super::report::{Measured, Report};
-use super::target::{Target, Used};
-use super::write::Writers;
+use super::target::Target;
 use crate::failure::Failure;
 
 /// Carries out a plan against a broker, and then measures what the machine can do.
@@ -27,23 +25,17 @@ pub(super) async fn run(
     let folder = folder(args.data_dir.as_deref())?;
     if plan.control {
         progress.phase("warming the memory");
-        machine::warm_memory(folder.path()).await?;
+        machine::warm_memory(folder.path(), plan.bytes_expected()).await?;
     }
     let mut target = Target::open(args, folder.path()).await?;
-    let phase = match measure(&mut target, &mut plan, &payload, progress).await {
+    let stage = Stage { target: &mut target, plan: &mut plan, payload: &payload, progress };
+    let phase = match stage.measure().await {
         Ok(phase) => phase,
         Err(failure) => return Err(target.explain(failure)),
     };
     target.end()?;
     let machine = Machine::describe(folder.path(), plan.durability);
-    let measured = Measured {
-        plan: &plan,
-        outcome: phase.outcome,
-        latency_of: phase.latency_of,
-        broker: phase.broker,
-        client_cpu_seconds: phase.client_cpu_seconds,
-        machine,
-    };
+    let measured = Measured { plan: &plan, phase, machine };
     let control = if plan.control {
         progress.phase("measuring the machine");
         let folder = fresh(&folder)?;
@@ -57,55 +49,6 @@ pub(super) async fn run(
     closed
         .map_err(|error| Failure::failed(format!("cannot remove a temporary folder: {error}")))?;
     Ok(report)
-}
-
-/// What was measured between two readings of the CPU times.
-struct Phase {
-    outcome: Outcome,
-    latency_of: &'static str,
-    broker: Used,
-    client_cpu_seconds: Option<f64>,
-}
-
-async fn measure(
-    target: &mut Target,
-    plan: &mut Plan,
-    payload: &Payload,
-    progress: &Progress,
-) -> Result<Phase, Failure> {
-    target.make_topic(plan).await?;
-    let phase = match plan.workload {
-        Workload::Produce => produce(target, plan, payload, progress).await,
-        _ => Err(Failure::usage("this workload is not there yet")),
-    }?;
-    target.remove_topic(plan).await?;
-    Ok(phase)
-}
-
-async fn produce(
-    target: &Target,
-    plan: &Plan,
-    payload: &Payload,
-    progress: &Progress,
-) -> Result<Phase, Failure> {
-    let mut writers = Writers::new(plan, target, payload).await?;
-    let warming = progress.count("warming up", writers.sent());
-    writers.run(plan.warm_up).await?;
-    drop(warming);
-    let before = (target.read().await?, own_cpu());
-    let counting = progress.count("writing", writers.sent());
-    let outcome = writers.run(plan.limit).await?;
-    drop(counting);
-    let after = (target.read().await?, own_cpu());
-    Ok(Phase {
-        outcome,
-        latency_of: "from sending a record to its acknowledgement",
-        broker: after.0.since(before.0),
-        client_cpu_seconds: after
-            .1
-            .zip(before.1)
-            .map(|(now, then)| now.saturating_sub(then).as_secs_f64()),
-    })
 }
 
 /// A temporary folder: on the disk of `place`, or else on that of the folder that this runs in.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::chain::Verdict;
 use super::latency::Percentiles;
 use super::machine::{Control, Machine};
 use super::report::Report;
@@ -16,16 +17,26 @@ pub(super) fn show(console: &mut Console, report: &Report) -> io::Result<()> {
     row("records", grouped(report.records), format!("in {:.2} s", report.seconds));
     row("records/s", whole(report.records_per_second), settings(report));
     row("MB/s", decimals(report.bytes_per_second / 1e6), "values alone".to_owned());
+    if let Some(read) = report.read_records_per_second {
+        row("read/s", whole(read), "records that readers got meanwhile".to_owned());
+    }
     if let Some(latency) = &report.latency_us {
         for (name, micros) in named(latency) {
             row(name, decimals(micros), format!("µs, {}", report.latency_of));
         }
+    }
+    if let ("end-to-end", Some(latency)) = (report.workload, &report.acknowledged_us) {
+        row("ack p50", decimals(latency.p50), "µs".to_owned());
+        row("ack p99", decimals(latency.p99), "µs".to_owned());
     }
     let cpu = |seconds: Option<f64>| seconds.map_or_else(unknown, |s| format!("{s:.3}"));
     row("broker CPU", cpu(report.broker_cpu_seconds_per_gb), "s/GB".to_owned());
     row("client CPU", cpu(report.client_cpu_seconds_per_gb), "s/GB".to_owned());
     row("flushes", report.flushes.map_or_else(unknown, whole), flushed(report));
     row("errors", grouped(report.errors), errors(report));
+    if let Some(verdict) = &report.verified {
+        row("verified", grouped(verdict.checked), verified(verdict));
+    }
     console.table(&table)?;
     if let Some(error) = &report.first_error {
         let text = console.paint(Paint::Red, &format!("first error: {error}"));
@@ -68,11 +79,11 @@ fn control_line(control: &Control) -> String {
             control.expected.map_or_else(unknown, decimals)
         ),
         None => format!(
-            "control: {what}: {} records/s, {:.0} MB/s, {:.3} CPU s/GB both sides; this kind of machine: {} records/s",
+            "control: {what}: {} records/s, {:.0} MB/s, {:.3} CPU s/GB both sides; this kind of machine: {} MB/s",
             whole(control.records_per_second),
             control.bytes_per_second / 1e6,
             control.cpu_seconds_per_gb,
-            control.expected.map_or_else(unknown, whole),
+            control.expected.map_or_else(unknown, |bytes| whole(bytes / 1e6)),
         ),
     }
 }
@@ -118,6 +129,11 @@ fn flushed(report: &Report) -> String {
 fn errors(report: &Report) -> String {
     let each = report.errors_by_code.iter().map(|(code, count)| format!("{code}: {count}"));
     each.collect::<Vec<_>>().join(", ")
+}
+
+fn verified(verdict: &Verdict) -> String {
+    let Verdict { missing, doubled, reordered, changed, .. } = verdict;
+    format!("{missing} missing, {doubled} doubled, {reordered} reordered, {changed} changed")
 }
 
 fn unknown() -> String {

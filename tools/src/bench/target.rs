@@ -76,8 +76,8 @@ impl Target {
             .api_timeout(self.timeout)
     }
 
-    /// Makes the topic if it is not there. One that is there is taken as it is.
-    pub(super) async fn make_topic(&mut self, plan: &mut Plan) -> Result<(), Failure> {
+    /// Makes the topic if it is not there; says whether it did. One that is there is taken as it is.
+    pub(super) async fn make_topic(&mut self, plan: &mut Plan) -> Result<bool, Failure> {
         let admin = self.client()?.admin();
         let listed = admin.list_topics().await?;
         if !listed.iter().any(|topic| topic.name == plan.topic) {
@@ -89,7 +89,8 @@ impl Target {
             self.made_topic = true;
         }
         let described = admin.describe_topic(&plan.topic).await?;
-        adopt(plan, &described)
+        adopt(plan, &described)?;
+        Ok(self.made_topic)
     }
 
     /// Takes the topic away again, if it is this run's own. A broker of its own goes as a whole.

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use thalweg_client::{Producer, Record, SendError};
+use thalweg_client::{Producer, SendError};
 use tokio::runtime::Handle;
 
+use super::arrivals::{Arrivals, Arriving};
+use super::chain::Link;
 use super::collect::{Samples, collect};
 use super::errors::Errors;
 use super::number::wide;
 use super::outcome::Outcome;
 use super::pace::{Pace, be_punctual, wait_until};
-use super::payload::{Cursor, Payload};
+use super::payload::Payload;
 use super::plan::{Limit, Plan};
+use super::source::Source;
 use super::target::Target;
 use crate::clock::Started;
 use crate::failure::Failure;
@@ -35,20 +38,16 @@ struct Writer {
     index: usize,
     producer: Producer,
     source: Source,
+    record_bytes: u64,
     sample_every: u64,
     rate: Option<Pace>,
     one_at_a_time: bool,
+    /// Where it is told that a reader has the record, if that is waited for, too.
+    arriving: Option<Arriving>,
+    /// Stamps count from here, in all phases.
+    base: Started,
     /// Told to the progress line.
     sent: Arc<AtomicU64>,
-}
-
-/// Makes the records of one writer.
-struct Source {
-    topic: Arc<str>,
-    cursor: Cursor,
-    /// Each record goes to the next of so many partitions.
-    turns: Option<i32>,
-    partition: i32,
 }
 
 impl Writers {
@@ -57,6 +56,8 @@ impl Writers {
         plan: &Plan,
         target: &Target,
         payload: &Payload,
+        arrivals: Option<&Arrivals>,
+        base: Started,
     ) -> Result<Self, Failure> {
         let sent = Arc::new(AtomicU64::new(0));
         let mut writers = Vec::new();
@@ -65,15 +66,13 @@ impl Writers {
             writers.push(Writer {
                 index,
                 producer: producer(plan, target).await?,
-                source: Source {
-                    topic: plan.topic.as_str().into(),
-                    cursor: payload.cursor(index),
-                    turns: plan.spread_records.then_some(plan.partitions),
-                    partition: 0,
-                },
+                source: Source::new(plan, payload, index),
+                record_bytes: wide(plan.record_bytes),
                 sample_every: plan.sample_every(),
                 rate: plan.rate.map(pace),
                 one_at_a_time: plan.one_at_a_time,
+                arriving: arrivals.and_then(|arrivals| arrivals.of_writer(index)),
+                base,
                 sent: Arc::clone(&sent),
             });
         }
@@ -83,6 +82,11 @@ impl Writers {
     /// How many records were sent so far, for a progress line.
     pub(super) fn sent(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.sent)
+    }
+
+    /// Where the chains end: by writer and partition.
+    pub(super) fn ends(&self) -> Vec<(u32, i32, Link)> {
+        self.writers.iter().flat_map(|writer| writer.source.ends()).collect()
     }
 
     /// Writes until the limit, and until everything is acknowledged.
@@ -159,12 +163,12 @@ impl Writer {
         drop(samples);
         let flushed = self.producer.flush().await;
         outcome.time = started.elapsed();
-        let mut undelivered = 0;
         if let Err(error) = &flushed {
-            undelivered = error.records_failed;
+            outcome.undelivered = error.records_failed;
             tally.errors.delivering(error);
         }
-        outcome.records = tally.sent.saturating_sub(undelivered);
+        outcome.records = tally.sent.saturating_sub(outcome.undelivered);
+        outcome.bytes = outcome.records * self.record_bytes;
         outcome.errors = tally.errors;
         if let Ok(latencies) = collecting.await {
             outcome.latencies.add(&latencies);
@@ -180,10 +184,11 @@ impl Writer {
         samples: &Samples,
         tally: &mut Tally,
     ) {
+        let stamps_from = self.stamps_from(started);
         let mut next_sample = 0;
         while !tally.is_over(limit) {
             if tally.sent < next_sample {
-                match self.producer.send(self.source.record()).await {
+                match self.producer.send(self.source.record(Duration::ZERO)).await {
                     Ok(receipt) => {
                         drop(receipt);
                         tally.taken();
@@ -196,7 +201,7 @@ impl Writer {
             if since >= limit.time {
                 break;
             }
-            match self.producer.send(self.source.record()).await {
+            match self.producer.send(self.source.record(stamps_from + since)).await {
                 Ok(receipt) => {
                     tally.taken();
                     drop(samples.send((since, receipt)).await);
@@ -218,6 +223,7 @@ impl Writer {
         tally: &mut Tally,
         outcome: &mut Outcome,
     ) {
+        let stamps_from = self.stamps_from(started);
         while !tally.is_over(limit) {
             let since = match self.rate {
                 None => started.elapsed(),
@@ -233,7 +239,7 @@ impl Writer {
             if since >= limit.time {
                 break;
             }
-            let sent = self.producer.send(self.source.record()).await;
+            let sent = self.producer.send(self.source.record(stamps_from + since)).await;
             let acknowledged = match sent {
                 Ok(receipt) => receipt.await,
                 Err(error) => {
@@ -246,6 +252,11 @@ impl Writer {
             // A failed one is told by the flush at the end.
             if acknowledged.is_ok() {
                 outcome.latencies.record(started.elapsed().saturating_sub(since));
+                if let Some(arriving) = &mut self.arriving
+                    && !arriving.next().await
+                {
+                    tally.errors.not_read(1);
+                }
             }
         }
     }
@@ -263,13 +274,14 @@ impl Writer {
         let runtime = Handle::current();
         let writing = tokio::task::spawn_blocking(move || {
             be_punctual();
+            let stamps_from = self.stamps_from(started);
             while !tally.is_over(limit) {
                 let due = pace.due(tally.sent);
                 if due >= limit.time {
                     break;
                 }
                 wait_until(started, due);
-                self.send_from_thread(&runtime, due, &samples, &mut tally);
+                self.send_from_thread(&runtime, (due, stamps_from), &samples, &mut tally);
             }
             (self, tally)
         });
@@ -286,12 +298,13 @@ impl Writer {
     fn send_from_thread(
         &mut self,
         runtime: &Handle,
-        due: Duration,
+        (due, stamps_from): (Duration, Duration),
         samples: &Samples,
         tally: &mut Tally,
     ) {
         let is_sample = tally.sent.is_multiple_of(self.sample_every);
-        let record = self.source.record();
+        let stamp = if is_sample { stamps_from + due } else { Duration::ZERO };
+        let record = self.source.record(stamp);
         let taken = match self.producer.try_send(&record) {
             Ok(Some(receipt)) => Ok(receipt),
             Ok(None) => runtime.block_on(self.producer.send(record)),
@@ -308,18 +321,9 @@ impl Writer {
             Err(error) => tally.failed(&error),
         }
     }
-}
 
-impl Source {
-    #[inline]
-    fn record(&mut self) -> Record<'_> {
-        let record = Record::to(&*self.topic).value(self.cursor.next());
-        match self.turns {
-            None => record,
-            Some(partitions) => {
-                self.partition = (self.partition + 1) % partitions;
-                record.partition(self.partition)
-            }
-        }
+    /// The moment in stamps at which this phase started.
+    fn stamps_from(&self, started: Started) -> Duration {
+        self.base.elapsed().saturating_sub(started.elapsed())
     }
 }

@@ -73,7 +73,7 @@ impl MachineArgs {
         let mut figures = Vec::new();
         let (copied, copying) = copy::copy();
         figures.push(Figure::rate("copy memory, 64 KiB", copied, copying, expected::COPY));
-        disk::warm(folder)?;
+        disk::warm(folder, disk::WARM_BYTES, 5 * time)?;
         let (written, writing) = disk::page_cache(folder, "cache", bytes, time)?;
         figures.push(Figure::rate(
             "write to the page cache, 64 KiB",
@@ -99,7 +99,7 @@ impl MachineArgs {
         for (record_bytes, batch_bytes) in
             [(KIB, MIB), (KIB, 16 * KIB), (100, MIB), (100, 16 * KIB)]
         {
-            disk::warm(folder)?;
+            disk::warm(folder, disk::WARM_BYTES, 5 * time)?;
             figures.push(bare_loop(folder, record_bytes, batch_bytes, time)?);
             remove_files(folder)?;
         }

@@ -17,12 +17,16 @@ use super::bare_loop::BareLoop;
 use super::disk;
 use super::echo::Echo;
 use super::expected::{self, PART_MIN};
+use super::stream;
 
 /// No control takes longer.
 const TIME_MAX: Duration = Duration::from_secs(10);
 
 /// One that is shorter measures nothing but its own beginning.
 const TIME_MIN: Duration = Duration::from_millis(50);
+
+/// A stream is at least so long.
+const STREAM_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 
 /// A group that is synced is at most so large.
 const GROUP_BYTES_MAX: f64 = 64.0 * 1024.0 * 1024.0;
@@ -37,7 +41,7 @@ pub(in super::super) struct Control {
     /// Client and server together: both are this process.
     pub(in super::super) cpu_seconds_per_gb: f64,
     pub(in super::super) latency_us: Option<Percentiles>,
-    /// What this kind of machine is known to reach: records a second, or microseconds. None when nobody measured it.
+    /// What this kind of machine is known to reach: bytes a second, or microseconds. None when nobody measured it.
     pub(in super::super) expected: Option<f64>,
 }
 
@@ -47,6 +51,7 @@ enum Kind {
     BareLoop,
     /// Groups of so many bytes.
     Synced(usize),
+    Stream,
     Echo {
         is_synced: bool,
     },
@@ -66,8 +71,11 @@ impl Control {
             record_bytes: run.plan.record_bytes,
             batch_bytes: run.plan.batch_bytes,
             compression: run.plan.compression,
-            connections: wide(run.plan.producers),
-            bytes: run.outcome.records.saturating_mul(wide(run.plan.record_bytes)),
+            connections: wide(match run.plan.workload {
+                Workload::Consume => run.plan.consumers,
+                _ => run.plan.producers,
+            }),
+            bytes: run.bytes(),
             folder: folder.to_owned(),
         };
         let measuring = tokio::task::spawn_blocking(move || setup.measure());
@@ -91,8 +99,8 @@ impl Control {
                 (share(expected, latency.p50), share(latency.p50, reached.p50_us.unwrap_or(0.0)))
             }
             None => (
-                share(self.records_per_second, expected),
-                share(reached.records_per_second, self.records_per_second),
+                share(self.bytes_per_second, expected),
+                share(reached.bytes_per_second, self.bytes_per_second),
             ),
         };
         if own < PART_MIN {
@@ -122,7 +130,8 @@ impl Kind {
             },
             Workload::Produce => Ok(Self::BareLoop),
             Workload::EndToEnd => Ok(Self::Echo { is_synced }),
-            Workload::Consume | Workload::Mixed => Err("there is no control for it".to_owned()),
+            Workload::Consume => Ok(Self::Stream),
+            Workload::Mixed => Err("there is no control for writers beside readers".to_owned()),
         }
     }
 }
@@ -160,6 +169,7 @@ impl Setup {
         match self.kind {
             Kind::BareLoop => self.bare_loop(),
             Kind::Synced(bytes) => self.synced(bytes),
+            Kind::Stream => self.stream(),
             Kind::Echo { is_synced } => self.echo(is_synced),
         }
     }
@@ -189,7 +199,7 @@ impl Setup {
             bytes_per_second: rounded(rate(looped.records, looped.time) * record, 0),
             cpu_seconds_per_gb: rounded(share(used.as_secs_f64(), bytes / GB), 3),
             latency_us: None,
-            expected: is_plain.then(|| rounded(expected, 0)),
+            expected: is_plain.then(|| rounded(expected * record, 0)),
         })
     }
 
@@ -206,7 +216,25 @@ impl Setup {
             bytes_per_second: rounded(bytes_per_second, 0),
             cpu_seconds_per_gb: rounded(share(used.as_secs_f64(), float(bytes) / GB), 3),
             latency_us: None,
-            expected: Some(rounded(expected::synced(length(group_bytes)) / record, 0)),
+            expected: Some(rounded(expected::synced(length(group_bytes)), 0)),
+        })
+    }
+
+    fn stream(&self) -> io::Result<Control> {
+        let cpu_before = own_cpu();
+        // It is over in no time: a stream that is too short shows how sockets begin.
+        let bytes = self.bytes.max(STREAM_BYTES_MIN) / self.connections;
+        let (bytes, time) = stream::stream(self.connections, bytes, TIME_MAX)?;
+        let used = spent(cpu_before);
+        let bytes_per_second = rate(bytes, time);
+        Ok(Control {
+            what: "the loopback stream",
+            seconds: rounded(time.as_secs_f64(), 3),
+            records_per_second: rounded(bytes_per_second / length(self.record_bytes), 1),
+            bytes_per_second: rounded(bytes_per_second, 0),
+            cpu_seconds_per_gb: rounded(share(used.as_secs_f64(), float(bytes) / GB), 3),
+            latency_us: None,
+            expected: Some(expected::stream(self.connections)),
         })
     }
 

@@ -9,8 +9,8 @@ use super::segments::Segments;
 use crate::clock::Started;
 use crate::failure::Failure;
 
-/// As much is written to warm the memory: pages that the host took back cost many times the usual at first.
-const WARM_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// At most as much is written to warm the memory: pages that the host took back cost many times the usual at first.
+pub(super) const WARM_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// A disk that is slow is not waited for.
 const WARM_TIME_MAX: Duration = Duration::from_secs(5);
@@ -19,22 +19,23 @@ const WARM_TIME_MAX: Duration = Duration::from_secs(5);
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// Has the kernel take pages for a file, and gives them back; what is measured next finds them.
-pub(in super::super) async fn warm_memory(folder: &Path) -> Result<(), Failure> {
+pub(in super::super) async fn warm_memory(folder: &Path, bytes: u64) -> Result<(), Failure> {
     let folder: PathBuf = folder.to_owned();
-    let warming = tokio::task::spawn_blocking(move || warm(&folder));
+    let warming = tokio::task::spawn_blocking(move || warm(&folder, bytes, WARM_TIME_MAX));
     let warmed = warming.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     warmed.map_err(|error| Failure::failed(format!("cannot write to the disk: {error}")))
 }
 
 /// As [`warm_memory`], at once.
-pub(super) fn warm(folder: &Path) -> io::Result<()> {
+pub(super) fn warm(folder: &Path, bytes: u64, time_max: Duration) -> io::Result<()> {
+    let bytes = bytes.min(WARM_BYTES);
     // A disk that is nearly full is not filled for this.
-    if free_bytes(folder)? < 4 * WARM_BYTES {
+    if free_bytes(folder)? < 4 * bytes {
         return Ok(());
     }
     let files = folder.join("warm");
     std::fs::create_dir(&files)?;
-    let written = page_cache(&files, "warm", WARM_BYTES, WARM_TIME_MAX);
+    let written = page_cache(&files, "warm", bytes, time_max);
     std::fs::remove_dir_all(&files)?;
     written.map(drop)
 }
