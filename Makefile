@@ -9,7 +9,7 @@ ifdef SEED
 export SEED
 endif
 
-.PHONY: help demo run test verify fix sim docs release audit dump-tool metrics-check fuzz
+.PHONY: help demo run test verify fix sim docs release bench bench-peers audit dump-tool metrics-check fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,15 @@ metrics-check: ## a real Prometheus over a broker under load, every alert, every
 
 release: ## the optimised binary, in target/release
 	$(CARGO) build --release --package thalweg
+
+bench: release ## what this machine can do, and what a broker makes of it
+	@target/release/thalweg bench machine
+	@for workload in produce consume end-to-end mixed; do \
+		echo; target/release/thalweg bench $$workload --embedded --record-size 1024 --duration 10s || exit 1; \
+	done
+
+bench-peers: ## Kafka and Thalweg in turn on the same workloads; needs Java and Maven, and six minutes
+	@scripts/bench-peers.sh
 
 audit: ## licences and advisories; needs cargo-deny
 	$(CARGO) deny check

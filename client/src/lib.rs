@@ -64,5 +64,5 @@ pub use consumer::{
     OnCorrupt, OnOutOfRange, StartAt,
 };
 pub use error::{AdminError, CallError, ConfigError, ConsumeError, FlushError, SendError};
-pub use producer::{Delivered, Producer, ProducerBuilder, ProducerStats, Receipt};
+pub use producer::{Delivered, Producer, ProducerBuilder, ProducerStats, Receipt, Receipts};
 pub use record::{Partition, Record};

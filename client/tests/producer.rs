@@ -73,6 +73,57 @@ async fn the_same_key_goes_where_kafkas_java_client_sends_it() {
 }
 
 #[tokio::test]
+async fn many_records_sent_at_once_are_stored_in_their_order_in_each_partition() {
+    let cluster = Cluster::start(1).await;
+    cluster.create("events", 3);
+    let producer = cluster.client().producer().batch_bytes(2048).build().await.unwrap();
+    let values: Vec<String> = (0..2000).map(|number| format!("{number:04}")).collect();
+    // Runs of one key, single ones, and records without any.
+    let keys = [Some("a"), Some("a"), Some("b"), None, Some("c"), None, None];
+    let keyed = || values.iter().zip(keys.iter().cycle());
+    let receipts = producer
+        .send_all(keyed().map(|(value, key)| {
+            let record = Record::to("events").value(value);
+            match key {
+                Some(key) => record.key(*key),
+                None => record,
+            }
+        }))
+        .await
+        .unwrap();
+    assert_eq!(receipts.records(), 2000);
+    receipts.await.unwrap();
+    let mut stored = 0;
+    for partition in &cluster.state().topics["events"].partitions {
+        let mut last = None;
+        for batch in &partition.batches {
+            for record in &Batch::decode(batch).unwrap().records().unwrap() {
+                let value = String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap();
+                assert!(last.as_ref() < Some(&value), "{value} after {last:?}");
+                last = Some(value);
+                stored += 1;
+            }
+        }
+    }
+    assert_eq!(stored, 2000);
+}
+
+#[tokio::test]
+async fn an_error_of_many_records_is_about_the_first_that_was_not_taken() {
+    let cluster = Cluster::start(1).await;
+    cluster.create("events", 1);
+    let producer = cluster.client().producer().batch_bytes(2048).build().await.unwrap();
+    let large = "x".repeat(4096);
+    let values = ["first", large.as_str(), "never"];
+    let sent = producer.send_all(values.map(|value| Record::to("events").value(value))).await;
+    assert!(matches!(sent, Err(SendError::RecordTooLarge { .. })), "{sent:?}");
+    producer.flush().await.unwrap();
+    let stored = cluster.state().topics["events"].partitions[0].batches.clone();
+    let batch = Batch::decode(&stored[0]).unwrap();
+    assert_eq!((stored.len(), batch.records().unwrap().iter().count()), (1, 1));
+}
+
+#[tokio::test]
 async fn records_without_a_key_fill_a_batch_and_then_go_elsewhere() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 4);

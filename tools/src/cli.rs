@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::bench::BenchCommand;
 use crate::cluster::ClusterCommand;
 use crate::console::{Console, OutputFormat};
 use crate::consume::ConsumeArgs;
@@ -46,6 +47,9 @@ enum Command {
     /// Look at files of a log, off line
     #[command(subcommand)]
     Log(LogCommand),
+    /// Measure: what a broker does, beside what this machine can do
+    #[command(subcommand)]
+    Bench(Box<BenchCommand>),
     /// See it work: real events through a broker that is killed and restarted
     Demo(DemoArgs),
     /// Print a script that completes commands in your shell
@@ -78,6 +82,7 @@ impl Cli {
             Command::Consume(args) => args.run(console),
             Command::Cluster(command) => command.run(console),
             Command::Log(command) => command.run(console),
+            Command::Bench(command) => command.run(console),
             Command::Demo(args) => args.run(console),
             Command::Completions { shell } => completions(shell, console),
         }

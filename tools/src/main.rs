@@ -4,6 +4,8 @@
 //! commands but `log` and `completions` talk to a running one through the client library.
 //! Exit codes: 0 success, 1 a failed operation, 2 bad usage.
 
+mod bench;
+mod broker;
 mod cli;
 mod clock;
 mod cluster;

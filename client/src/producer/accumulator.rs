@@ -6,7 +6,8 @@
 //! Invariants: memory is taken before bytes are copied; the batches of a partition leave in the order in
 //! which their records came; what gathered for a topic never goes to another one of the same name.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -16,74 +17,16 @@ use tokio::sync::Notify;
 
 use super::memory::Memory;
 use super::options::ProducerOptions;
-use super::partitioner::{Sticky, index, of_key};
 use super::queue::{Gathered, Gathering, PartitionQueue};
-use super::receipt::{Outcome, Receipt};
+use super::receipt::{Outcome, Receipt, Receipts};
 use super::stats::Counters;
+use super::topics::{Target, TopicQueues, Topics};
 use crate::clock::{now, wall_clock};
 use crate::error::SendError;
 use crate::record::Record;
 
-/// All topics, by name.
-#[derive(Debug, Default)]
-struct Topics {
-    list: Vec<TopicQueues>,
-    /// Where each is in the list.
-    by_name: HashMap<TopicName, usize>,
-}
-
-/// Up to so many topics, comparing names is quicker than hashing one.
-const SCANNED_MAX: usize = 8;
-
-impl Topics {
-    fn get(&self, name: &str) -> Option<&TopicQueues> {
-        if self.list.len() <= SCANNED_MAX {
-            return self.list.iter().find(|topic| topic.name.as_str() == name);
-        }
-        let name = TopicName::new(name).ok()?;
-        self.list.get(*self.by_name.get(&name)?)
-    }
-
-    fn get_or_add(&mut self, name: &TopicName, id: TopicId) -> Option<&mut TopicQueues> {
-        let next = self.list.len();
-        let index = *self.by_name.entry(name.clone()).or_insert(next);
-        if index == next {
-            self.list.push(TopicQueues {
-                name: name.clone(),
-                id,
-                partitions: Vec::new(),
-                sticky: Sticky::default(),
-            });
-        }
-        self.list.get_mut(index)
-    }
-
-    /// Removes the topic that `is_gone` fits. Answers with its partitions.
-    fn remove(
-        &mut self,
-        name: &TopicName,
-        is_gone: impl Fn(TopicId) -> bool,
-    ) -> Vec<Arc<PartitionQueue>> {
-        let found = self.by_name.get(name).copied();
-        let found = found.filter(|at| self.list.get(*at).is_some_and(|topic| is_gone(topic.id)));
-        let Some(found) = found else {
-            return Vec::new();
-        };
-        let removed = self.list.remove(found);
-        let places = self.list.iter().zip(0..);
-        self.by_name = places.map(|(topic, at)| (topic.name.clone(), at)).collect();
-        removed.partitions
-    }
-}
-
-/// One topic's partitions.
-#[derive(Debug)]
-pub(crate) struct TopicQueues {
-    name: TopicName,
-    id: TopicId,
-    partitions: Vec<Arc<PartitionQueue>>,
-    sticky: Sticky,
-}
+/// A partition, and what it has gathered, for the one who appends.
+type Locked<'q> = (&'q Arc<PartitionQueue>, MutexGuard<'q, Gathering>);
 
 /// Why a record could not be appended at once.
 #[derive(Debug)]
@@ -108,8 +51,12 @@ pub(crate) struct Accumulator {
     pub(crate) memory: Memory,
     /// What was delivered, and how.
     pub(super) counters: Counters,
-    /// Builders with their buffers and codecs, for the next batches.
+    /// Builders with their buffers and codecs, for the next batches; the one that was used longest ago first.
     spare: Mutex<VecDeque<BatchBuilder>>,
+    /// So many are kept: together they hold no more than what may wait for the brokers.
+    spare_max: usize,
+    /// The size of the last batch: what the buffer of a new builder starts with.
+    last_bytes: AtomicUsize,
     compression: Compression,
     batch_bytes: usize,
     closed: AtomicBool,
@@ -118,8 +65,8 @@ pub(crate) struct Accumulator {
 /// The first step of memory that a batch takes, and the largest: it grows as the batch does.
 const CHARGE_BYTES: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 
-/// Builders kept for later.
-const SPARE_MAX: usize = 64;
+/// Builders kept for later, at least and at most.
+const SPARE_MAX: std::ops::RangeInclusive<usize> = 8..=4096;
 
 /// What a record takes at most beside its key, value and headers, in bytes.
 const RECORD_OVERHEAD_BYTES: usize = 64;
@@ -135,6 +82,9 @@ impl Accumulator {
             memory: Memory::new(options.memory_bytes_max),
             counters: Counters::default(),
             spare: Mutex::default(),
+            spare_max: (options.memory_bytes_max / options.batch_bytes)
+                .clamp(*SPARE_MAX.start(), *SPARE_MAX.end()),
+            last_bytes: AtomicUsize::new(0),
             compression: options.compression,
             batch_bytes: options.batch_bytes,
             closed: AtomicBool::new(false),
@@ -217,26 +167,79 @@ impl Accumulator {
         Ok(bytes)
     }
 
+    /// Takes records in their order as long as that needs no waiting; the next one is then the one that does.
+    /// Neighbours for the same partition are taken under one lock.
+    pub(crate) fn try_append_all<'r>(
+        &self,
+        records: &mut Peekable<impl Iterator<Item = Record<'r>>>,
+        receipts: &mut Receipts,
+    ) -> Result<Option<Hindrance>, SendError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(SendError::Closed);
+        }
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        while let Some(first) = records.peek() {
+            let topic = first.topic;
+            let Some(queues) = topics.get(topic) else {
+                return Ok(Some(Hindrance::TopicUnknown));
+            };
+            let mut bytes = self.check_size(first)?;
+            let target = queues.target(first);
+            let Some((queue, mut gathering)) = self.lock_target(queues, target, bytes)? else {
+                return Ok(Some(Hindrance::TopicUnknown));
+            };
+            while let Some(record) = records.peek() {
+                if let Err(hindrance) = self.append_to(queue, &mut gathering, record, bytes) {
+                    return Ok(Some(hindrance));
+                }
+                if let Some(open) = &gathering.open {
+                    receipts.add(&open.outcome);
+                }
+                records.next();
+                let Some(next) = records.peek() else { break };
+                bytes = self.check_size(next)?;
+                let stays = next.topic == topic && queues.target(next) == target;
+                if !stays || (target.moves_on(queues) && !self.has_room(&gathering, bytes)) {
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+
     fn append(
         &self,
         queues: &TopicQueues,
         record: &Record<'_>,
         bytes: usize,
     ) -> Result<Result<Receipt, Hindrance>, SendError> {
-        let count = queues.partitions.len();
-        let (chosen, sticky) = match (record.partition, record.key) {
-            (Some(partition), _) => match index(partition, count) {
-                Some(index) => (index, false),
-                None => return Ok(Err(Hindrance::TopicUnknown)),
-            },
-            (None, Some(key)) => (of_key(key, count), false),
-            (None, None) => (queues.sticky.current(count), true),
-        };
-        let Some(mut queue) = queues.partitions.get(chosen) else {
+        let target = queues.target(record);
+        let Some((queue, mut gathering)) = self.lock_target(queues, target, bytes)? else {
             return Ok(Err(Hindrance::TopicUnknown));
         };
+        if let Err(hindrance) = self.append_to(queue, &mut gathering, record, bytes) {
+            return Ok(Err(hindrance));
+        }
+        Ok(Ok(gathering.receipt().expect("a record that was taken is the last of the open batch")))
+    }
+
+    /// The partition that a record of `bytes` goes to, locked; nothing if the topic has no such partition.
+    fn lock_target<'q>(
+        &self,
+        queues: &'q TopicQueues,
+        target: Target,
+        bytes: usize,
+    ) -> Result<Option<Locked<'q>>, SendError> {
+        let count = queues.partitions.len();
+        let chosen = match target {
+            Target::Partition(chosen) => chosen,
+            Target::Sticky => queues.sticky.current(count),
+        };
+        let Some(mut queue) = queues.partitions.get(chosen) else {
+            return Ok(None);
+        };
         let mut gathering = queue.lock();
-        if sticky && count > 1 && !self.has_room(&gathering, bytes) {
+        if target.moves_on(queues) && !self.has_room(&gathering, bytes) {
             // A new batch begins: the next partition's turn.
             if let Some(full) = gathering.open.take() {
                 gathering.full.push_back(full);
@@ -253,7 +256,7 @@ impl Accumulator {
         if gathering.closed {
             return Err(SendError::Closed);
         }
-        Ok(self.append_to(queue, &mut gathering, record, bytes))
+        Ok(Some((queue, gathering)))
     }
 
     /// Whether the open batch takes so much more.
@@ -262,13 +265,14 @@ impl Accumulator {
         open.is_some_and(|open| open.builder.bytes() + bytes <= self.batch_bytes)
     }
 
+    /// Puts a record into the open batch; it is the last one there afterwards.
     fn append_to(
         &self,
         queue: &Arc<PartitionQueue>,
         gathering: &mut Gathering,
         record: &Record<'_>,
         bytes: usize,
-    ) -> Result<Receipt, Hindrance> {
+    ) -> Result<(), Hindrance> {
         let timestamp = record.timestamp.unwrap_or_else(wall_clock);
         if self.has_room(gathering, bytes)
             && let Some(open) = &mut gathering.open
@@ -276,10 +280,10 @@ impl Accumulator {
             if !self.charge(open, bytes) {
                 return Err(Hindrance::MemoryFull);
             }
-            let delta =
+            let taken =
                 open.builder.try_append(timestamp, record.key, record.value, &record.headers);
-            if let Some(delta) = delta {
-                return Ok(open.receipt(delta));
+            if taken.is_some() {
+                return Ok(());
             }
         }
         self.begin(queue, gathering, record, bytes, timestamp)
@@ -295,7 +299,7 @@ impl Accumulator {
         record: &Record<'_>,
         bytes: usize,
         timestamp: TimestampMs,
-    ) -> Result<Receipt, Hindrance> {
+    ) -> Result<(), Hindrance> {
         // The next batch's memory comes first: without it nothing changes.
         let charged = bytes.max(*CHARGE_BYTES.start());
         if !self.memory.try_take(charged) {
@@ -311,17 +315,15 @@ impl Accumulator {
             begun: now(),
             charged,
         });
-        let delta = open
-            .builder
+        open.builder
             .try_append(timestamp, record.key, record.value, &record.headers)
             .expect("an empty batch takes any record that is not larger than a batch");
-        let receipt = open.receipt(delta);
         queue.backlog.fetch_add(1, Ordering::Relaxed);
         if was_idle {
             lock(&self.touched).push(queue.clone());
         }
         self.wake.notify_one();
-        Ok(receipt)
+        Ok(())
     }
 
     /// Takes memory as the batch grows, in steps that grow with it.
@@ -340,16 +342,25 @@ impl Accumulator {
         taken
     }
 
+    /// A builder whose buffer is free. While the oldest spare one still shares its buffer with a batch in
+    /// flight, another is made: there are then as many as it takes, and none of them asks for memory again.
     fn builder(&self) -> BatchBuilder {
-        let spare = lock(&self.spare).pop_front();
-        spare.unwrap_or_else(|| BatchBuilder::new(self.compression, self.batch_bytes))
+        let mut spare = lock(&self.spare);
+        if spare.front_mut().is_some_and(BatchBuilder::is_reusable)
+            && let Some(builder) = spare.pop_front()
+        {
+            return builder;
+        }
+        drop(spare);
+        BatchBuilder::new(self.compression, self.batch_bytes)
+            .expecting(self.last_bytes.load(Ordering::Relaxed))
     }
 
-    /// Keeps a builder for a later batch. The oldest is used first: its batch is the likeliest to be gone,
-    /// and its buffer free.
-    pub(crate) fn give_back(&self, builder: BatchBuilder) {
+    /// Keeps the builder of a batch of `bytes` for a later one.
+    pub(crate) fn give_back(&self, builder: BatchBuilder, bytes: usize) {
+        self.last_bytes.store(bytes, Ordering::Relaxed);
         let mut spare = lock(&self.spare);
-        if spare.len() < SPARE_MAX {
+        if spare.len() < self.spare_max {
             spare.push_back(builder);
         }
     }

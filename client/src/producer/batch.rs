@@ -36,8 +36,9 @@ impl Batch {
         accumulator: &Accumulator,
     ) -> Self {
         let records = gathered.builder.record_count().unsigned_abs();
+        let gathered_bytes = gathered.builder.bytes();
         let bytes = gathered.builder.build(identity.producer, identity.epoch, first);
-        accumulator.give_back(gathered.builder);
+        accumulator.give_back(gathered.builder, gathered_bytes);
         Self {
             bytes,
             records,

@@ -17,8 +17,9 @@ mod receipt;
 mod sender;
 mod sequence;
 mod stats;
+mod topics;
 
 pub use handle::Producer;
 pub use options::ProducerBuilder;
-pub use receipt::{Delivered, Receipt};
+pub use receipt::{Delivered, Receipt, Receipts};
 pub use stats::ProducerStats;

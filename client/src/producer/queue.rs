@@ -95,8 +95,11 @@ impl PartitionQueue {
     }
 }
 
-impl Gathered {
-    pub(super) fn receipt(&self, delta: i32) -> Receipt {
-        Receipt { outcome: self.outcome.clone(), delta: delta.unsigned_abs() }
+impl Gathering {
+    /// The receipt of the record that was put into the open batch last.
+    pub(super) fn receipt(&self) -> Option<Receipt> {
+        let open = self.open.as_ref()?;
+        let delta = open.builder.record_count().checked_sub(1)?.unsigned_abs();
+        Some(Receipt { outcome: open.outcome.clone(), delta })
     }
 }

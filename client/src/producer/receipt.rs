@@ -115,6 +115,50 @@ impl fmt::Debug for Receipt {
     }
 }
 
+/// The promise of an answer about many records, of [`Producer::send_all`](crate::Producer::send_all): a future
+/// that ends once all of them are stored, or with the first failure in their order.
+///
+/// May be dropped as a [`Receipt`] may.
+#[must_use = "await it to know whether the records are stored, or drop it and flush later"]
+#[derive(Debug, Default)]
+pub struct Receipts {
+    /// One for each batch that took some of the records.
+    outcomes: Vec<Arc<Outcome>>,
+    /// Those before are known.
+    known: usize,
+    records: u64,
+}
+
+impl Receipts {
+    /// How many records it is about.
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// One more record, in the batch with this outcome.
+    pub(crate) fn add(&mut self, outcome: &Arc<Outcome>) {
+        if !self.outcomes.last().is_some_and(|last| Arc::ptr_eq(last, outcome)) {
+            self.outcomes.push(outcome.clone());
+        }
+        self.records += 1;
+    }
+}
+
+impl Future for Receipts {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        while let Some(outcome) = self.outcomes.get(self.known) {
+            match outcome.poll(context) {
+                Poll::Ready(Ok(_)) => self.known += 1,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.clone())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +182,20 @@ mod tests {
         for (receipt, offset) in receipts.into_iter().zip(40..) {
             assert_eq!(receipt.await.unwrap(), delivered(offset));
         }
+    }
+
+    #[tokio::test]
+    async fn many_records_are_stored_when_each_of_their_batches_is() {
+        let batches = [Outcome::new(), Outcome::new()];
+        let mut receipts = Receipts::default();
+        for batch in [&batches[0], &batches[0], &batches[1]] {
+            receipts.add(batch);
+        }
+        assert_eq!(receipts.records(), 3);
+        batches[0].resolve(Ok(delivered(40)));
+        assert!(futures_util::poll!(&mut receipts).is_pending());
+        batches[1].resolve(Err(SendError::Closed));
+        assert!(matches!(receipts.await, Err(SendError::Closed)));
     }
 
     #[tokio::test]

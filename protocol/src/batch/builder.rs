@@ -86,6 +86,18 @@ impl BatchBuilder {
         }
     }
 
+    /// Makes room for a first batch of so many bytes at once, instead of growing towards it.
+    #[must_use]
+    pub fn expecting(mut self, bytes: usize) -> Self {
+        self.last_bytes = bytes.clamp(FIRST_BYTES, self.bytes_max.max(FIRST_BYTES));
+        self
+    }
+
+    /// Whether the next batch can take the memory of the last one: nobody holds that any more.
+    pub fn is_reusable(&mut self) -> bool {
+        self.is_empty() && self.buffer.try_reclaim(self.last_bytes.min(self.bytes_max))
+    }
+
     /// How many records wait to be built into a batch.
     pub const fn record_count(&self) -> i32 {
         self.record_count

@@ -3,7 +3,6 @@
 //! Owns a child process and a temporary folder, and leaves neither behind. Every claim that it prints was
 //! checked; the first that does not hold makes it fail.
 
-mod broker;
 mod check;
 mod events;
 mod narrate;

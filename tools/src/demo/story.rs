@@ -12,13 +12,13 @@ use thalweg_client::{Client, Delivered, NewTopic, Producer};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{interval, timeout};
 
-use super::broker::Broker;
 use super::check::complaints;
 use super::events::{self, Event};
 use super::narrate::{conclude, detail, good, step, title, verdict};
 use super::publish::{Place, Round, TOPIC, Tally};
 use super::read::{self, Live};
 use super::show::{self, Latencies, Summary};
+use crate::broker::Broker;
 use crate::clock::Started;
 use crate::connect::runtime;
 use crate::console::Console;
@@ -27,6 +27,9 @@ use crate::values::{self, grouped};
 
 /// A port that is free.
 const FREE: &str = "127.0.0.1:0";
+
+/// What the demo writes is little: it runs on a disk that is nearly full, too.
+const FREE_BYTES_MIN: &str = "1MiB";
 
 /// The demo takes a few seconds; hanging for ever would prove nothing.
 const DEMO_MAX: Duration = Duration::from_secs(90);
@@ -87,7 +90,7 @@ async fn tell(folder: &Path, console: &mut Console) -> Result<(), Failure> {
     let networks = networks.len();
     title(console, &events, networks)?;
 
-    let broker = Broker::start(folder, FREE, FREE).await?;
+    let broker = Broker::start(folder, FREE, FREE, FREE_BYTES_MIN).await?;
     step(console, 1, "A broker starts", &format!("process {}, on {}", broker.pid, broker.address))?;
     detail(console, "data", &folder.join("data").display().to_string())?;
     detail(console, "metrics", &format!("http://{}/metrics", broker.http))?;
@@ -207,7 +210,7 @@ impl Stage<'_> {
             )));
         }
         let begun = Started::now();
-        let broker = Broker::start(self.folder, &address, &http).await?;
+        let broker = Broker::start(self.folder, &address, &http, FREE_BYTES_MIN).await?;
         let restart = begun.elapsed();
         let text =
             format!("process {}, in {}, same folder and ports", broker.pid, values::time(restart));

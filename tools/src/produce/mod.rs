@@ -10,4 +10,4 @@ mod progress;
 mod run;
 mod shape;
 
-pub(crate) use options::ProduceArgs;
+pub(crate) use options::{AcksName, CompressionName, ProduceArgs};

@@ -71,7 +71,7 @@ pub(crate) struct ProduceArgs {
 
 /// When a record counts as delivered.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum AcksName {
+pub(crate) enum AcksName {
     /// As soon as it is sent: it may get lost unnoticed
     None,
     /// When the leader has it in memory: a power cut may lose it
@@ -82,7 +82,7 @@ enum AcksName {
 
 /// Codecs by name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum CompressionName {
+pub(crate) enum CompressionName {
     None,
     Gzip,
     Snappy,

@@ -1,4 +1,4 @@
-//! The broker's process: started, killed and stopped by its own id, never left behind.
+//! A broker as a process of this command's own: started, killed and stopped by its own id, never left behind.
 
 use std::fs::File;
 use std::io;
@@ -66,25 +66,32 @@ impl Drop for Process {
 
 /// A running broker.
 #[derive(Debug)]
-pub(super) struct Broker {
+pub(crate) struct Broker {
     process: Process,
     /// Held open: the broker need not care that nobody reads what it prints later.
     _stdout: BufReader<ChildStdout>,
     folder: PathBuf,
     /// Where clients connect.
-    pub(super) address: String,
+    pub(crate) address: String,
     /// Where metrics are.
-    pub(super) http: String,
+    pub(crate) http: String,
     /// Its process.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
 }
 
 impl Broker {
-    /// Starts this very program as a broker with its data in `folder`, on these addresses.
-    pub(super) async fn start(folder: &Path, address: &str, http: &str) -> Result<Self, Failure> {
+    /// Starts this very program as a broker with its data in `folder`, on these addresses; it keeps so many bytes of
+    /// the disk free.
+    pub(crate) async fn start(
+        folder: &Path,
+        address: &str,
+        http: &str,
+        free_bytes_min: &str,
+    ) -> Result<Self, Failure> {
         let failed = |error| Failure::failed(format!("cannot start the broker: {error}"));
-        let mut child =
-            command(folder, address, http).and_then(|mut it| it.spawn()).map_err(failed)?;
+        let mut child = command(folder, address, http, free_bytes_min)
+            .and_then(|mut it| it.spawn())
+            .map_err(failed)?;
         let stdout = child.stdout.take();
         let process = Process(child);
         let stdout = stdout.ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()))?;
@@ -99,13 +106,13 @@ impl Broker {
     }
 
     /// SIGKILL: no chance to write, sync or say anything. Returns when the process is gone.
-    pub(super) fn kill(mut self) -> Result<(), Failure> {
+    pub(crate) fn kill(mut self) -> Result<(), Failure> {
         let killed = self.process.kill();
         killed.map_err(|error| Failure::failed(format!("cannot kill the broker: {error}")))
     }
 
     /// SIGTERM, as an operator stops a broker; true when it says that it stopped clean.
-    pub(super) async fn stop(mut self) -> Result<bool, Failure> {
+    pub(crate) async fn stop(mut self) -> Result<bool, Failure> {
         let failed = |error| Failure::failed(format!("cannot stop the broker: {error}"));
         // Not reaped yet, so the id is still this process's own.
         kill_process(Pid::from_child(&self.process.0), Signal::TERM)
@@ -115,7 +122,7 @@ impl Broker {
     }
 
     /// The end of the broker's log, for a failure.
-    pub(super) fn log_end(&self) -> String {
+    pub(crate) fn log_end(&self) -> String {
         log_end(&self.folder)
     }
 }
@@ -130,7 +137,7 @@ async fn first_line(stdout: &mut BufReader<ChildStdout>) -> Option<Ready> {
     serde_json::from_str(&line).ok()
 }
 
-fn command(folder: &Path, address: &str, http: &str) -> io::Result<Command> {
+fn command(folder: &Path, address: &str, http: &str, free_bytes_min: &str) -> io::Result<Command> {
     let log = File::options().create(true).append(true).open(log_file(folder))?;
     let mut command = Command::new(std::env::current_exe()?);
     // What is set for the user's own broker is not meant for this one.
@@ -140,13 +147,14 @@ fn command(folder: &Path, address: &str, http: &str) -> io::Result<Command> {
         }
     }
     command
-        .args(["serve", "--output", "json", "--set", "storage.free_bytes_min=1MiB"])
+        .args(["serve", "--output", "json", "--set"])
+        .arg(format!("storage.free_bytes_min={free_bytes_min}"))
         .args(["--listen", address, "--http", http, "--data-dir"])
         .arg(folder.join("data"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)
-        // Ctrl-C is for the demo, which then stops the broker.
+        // Ctrl-C is for this command, which then ends the broker.
         .process_group(0);
     Ok(command)
 }

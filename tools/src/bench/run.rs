@@ -1,0 +1,85 @@
+//! One run from its broker to its report.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::machine::{self, Control, Machine};
+use super::options::WorkloadArgs;
+use super::payload::Payload;
+use super::phase::Stage;
+use super::plan::Plan;
+use super::progress::Progress;
+use super::report::{Measured, Report};
+use super::target::Target;
+use crate::failure::Failure;
+
+/// Carries out a plan against a broker, and then measures what the machine can do.
+pub(super) async fn run(
+    args: &WorkloadArgs,
+    mut plan: Plan,
+    progress: &Progress,
+) -> Result<Report, Failure> {
+    let payload = Payload::new(&plan.payload, plan.record_bytes)
+        .map_err(|error| Failure::failed(format!("--payload: {error}")))?;
+    let folder = folder(args.data_dir.as_deref())?;
+    if plan.control {
+        progress.phase("warming the memory");
+        machine::warm_memory(folder.path(), plan.bytes_expected()).await?;
+    }
+    let mut target = Target::open(args, folder.path()).await?;
+    let stage = Stage { target: &mut target, plan: &mut plan, payload: &payload, progress };
+    let phase = match stage.measure().await {
+        Ok(phase) => phase,
+        Err(failure) => return Err(target.explain(failure)),
+    };
+    target.end()?;
+    let machine = Machine::describe(folder.path(), plan.durability);
+    let measured = Measured { plan: &plan, phase, machine };
+    let control = if plan.control {
+        progress.phase("measuring the machine");
+        let folder = fresh(&folder)?;
+        Control::measure(&measured, &payload, &folder).await
+    } else {
+        Err("the control was left out by --no-control".to_owned())
+    };
+    progress.finish();
+    let report = measured.report(control);
+    let closed = folder.close();
+    closed
+        .map_err(|error| Failure::failed(format!("cannot remove a temporary folder: {error}")))?;
+    Ok(report)
+}
+
+/// A temporary folder: on the disk of `place`, or else on that of the folder that this runs in.
+pub(super) fn folder(place: Option<&Path>) -> Result<TempDir, Failure> {
+    let place = place.map_or_else(usual_place, Path::to_owned);
+    let made = tempfile::Builder::new().prefix("thalweg-bench-").tempdir_in(&place);
+    made.map_err(|error| {
+        Failure::failed(format!("cannot make a folder in {}: {error}", place.display()))
+    })
+}
+
+/// The folder for temporary files, unless that is another disk, which may be no disk at all.
+fn usual_place() -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
+    let here = PathBuf::from(".");
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+    let temporary = std::env::temp_dir();
+    if device(&temporary) == device(&here) { temporary } else { here }
+}
+
+/// Takes the broker's data away, whose pages would still be written while the control runs, and makes a folder for
+/// the control.
+fn fresh(folder: &TempDir) -> Result<PathBuf, Failure> {
+    let failed = |path: &Path, error: std::io::Error| {
+        Failure::failed(format!("cannot empty {}: {error}", path.display()))
+    };
+    let data = folder.path().join("data");
+    if data.exists() {
+        std::fs::remove_dir_all(&data).map_err(|error| failed(&data, error))?;
+    }
+    let control = folder.path().join("control");
+    std::fs::create_dir(&control).map_err(|error| failed(&control, error))?;
+    Ok(control)
+}

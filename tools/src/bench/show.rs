@@ -1,0 +1,150 @@
+//! A report for people.
+
+use std::io;
+
+use super::chain::Verdict;
+use super::latency::Percentiles;
+use super::machine::{Control, Machine};
+use super::report::Report;
+use crate::console::{Console, Paint};
+use crate::table::Table;
+use crate::values::grouped;
+
+/// Prints a report.
+pub(super) fn show(console: &mut Console, report: &Report) -> io::Result<()> {
+    let mut table = Table::new(&["measured", "#value", "of"]);
+    let mut row = |name: &str, value: String, of: String| table.row([name.to_owned(), value, of]);
+    row("records", grouped(report.records), format!("in {:.2} s", report.seconds));
+    row("records/s", whole(report.records_per_second), settings(report));
+    row("MB/s", decimals(report.bytes_per_second / 1e6), "values alone".to_owned());
+    if let Some(read) = report.read_records_per_second {
+        row("read/s", whole(read), "records that readers got meanwhile".to_owned());
+    }
+    if let Some(latency) = &report.latency_us {
+        for (name, micros) in named(latency) {
+            row(name, decimals(micros), format!("µs, {}", report.latency_of));
+        }
+    }
+    if let ("end-to-end", Some(latency)) = (report.workload, &report.acknowledged_us) {
+        row("ack p50", decimals(latency.p50), "µs".to_owned());
+        row("ack p99", decimals(latency.p99), "µs".to_owned());
+    }
+    let cpu = |seconds: Option<f64>| seconds.map_or_else(unknown, |s| format!("{s:.3}"));
+    row("broker CPU", cpu(report.broker_cpu_seconds_per_gb), "s/GB".to_owned());
+    row("client CPU", cpu(report.client_cpu_seconds_per_gb), "s/GB".to_owned());
+    row("flushes", report.flushes.map_or_else(unknown, whole), flushed(report));
+    row("errors", grouped(report.errors), errors(report));
+    if let Some(verdict) = &report.verified {
+        row("verified", grouped(verdict.checked), verified(verdict));
+    }
+    console.table(&table)?;
+    if let Some(error) = &report.first_error {
+        let text = console.paint(Paint::Red, &format!("first error: {error}"));
+        console.line(&text)?;
+    }
+    console.line("")?;
+    verdict(console, report)?;
+    let line = console.paint(Paint::Dim, &machine_line(&report.machine));
+    console.line(&line)
+}
+
+/// Where a figure was measured.
+pub(super) fn machine_line(machine: &Machine) -> String {
+    let Machine { cpu, cores, kernel, file_system, folder, build, .. } = machine;
+    let folder = folder.display();
+    format!("{cpu}, {cores} cores, kernel {kernel}, {file_system} at {folder}, {build} build")
+}
+
+fn verdict(console: &mut Console, report: &Report) -> io::Result<()> {
+    if let Some(control) = &report.control {
+        console.line(&control_line(control))?;
+    }
+    let text = match (report.share_of_machine, &report.void) {
+        (Some(share), _) => {
+            console.paint(Paint::Bold, &format!("share of the machine: {:.1} %", share * 100.0))
+        }
+        (None, Some(reason)) => format!("share of the machine: void, {reason}"),
+        (None, None) => "share of the machine: not measured".to_owned(),
+    };
+    console.line(&text)
+}
+
+fn control_line(control: &Control) -> String {
+    let Control { what, latency_us, .. } = control;
+    match latency_us {
+        Some(latency) => format!(
+            "control: {what}: p50 {:.1} µs, p99 {:.1} µs; this kind of machine: {} µs",
+            latency.p50,
+            latency.p99,
+            control.expected.map_or_else(unknown, decimals)
+        ),
+        None => format!(
+            "control: {what}: {} records/s, {:.0} MB/s, {:.3} CPU s/GB both sides; this kind of machine: {} MB/s",
+            whole(control.records_per_second),
+            control.bytes_per_second / 1e6,
+            control.cpu_seconds_per_gb,
+            control.expected.map_or_else(unknown, |bytes| whole(bytes / 1e6)),
+        ),
+    }
+}
+
+fn named(latency: &Percentiles) -> [(&'static str, f64); 6] {
+    [
+        ("p50", latency.p50),
+        ("p90", latency.p90),
+        ("p99", latency.p99),
+        ("p99.9", latency.p999),
+        ("p99.99", latency.p9999),
+        ("max", latency.max),
+    ]
+}
+
+fn settings(report: &Report) -> String {
+    let it = &report.settings;
+    let mut text = format!(
+        "{} B, {} partitions, {} producers, acks={}, {}, batches of {} B",
+        grouped(i64::try_from(it.record_size).unwrap_or(i64::MAX)),
+        it.partitions,
+        it.producers,
+        it.acks,
+        it.durability.unwrap_or("durability not known"),
+        grouped(i64::try_from(it.batch_bytes).unwrap_or(i64::MAX)),
+    );
+    if it.compression != "none" {
+        text += ", ";
+        text += it.compression;
+    }
+    if let Some(rate) = it.rate {
+        text = format!("{text}, {} records/s asked for", grouped(rate));
+    }
+    text
+}
+
+fn flushed(report: &Report) -> String {
+    let bytes = report.bytes_per_flush.map(|bytes| format!("{:.3} MB each", bytes / 1e6));
+    let logs = report.logs_per_flush.map(|logs| format!(", of {logs} logs"));
+    bytes.unwrap_or_default() + &logs.unwrap_or_default()
+}
+
+fn errors(report: &Report) -> String {
+    let each = report.errors_by_code.iter().map(|(code, count)| format!("{code}: {count}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn verified(verdict: &Verdict) -> String {
+    let Verdict { missing, doubled, reordered, changed, .. } = verdict;
+    format!("{missing} missing, {doubled} doubled, {reordered} reordered, {changed} changed")
+}
+
+fn unknown() -> String {
+    "not known".to_owned()
+}
+
+/// A rate without fractions, with its thousands apart.
+fn whole(number: f64) -> String {
+    grouped(format!("{number:.0}").parse::<i64>().unwrap_or(i64::MAX))
+}
+
+fn decimals(number: f64) -> String {
+    if number >= 10_000.0 { whole(number) } else { format!("{number:.1}") }
+}

@@ -1,0 +1,160 @@
+//! What each workload reports.
+
+use serde_json::Value;
+
+use crate::support::{run, thalweg};
+use crate::{embedded, support};
+
+/// The report of a workload, of whose broker and files nothing is left.
+fn report(workload: &str, options: &[&str]) -> Value {
+    let (folder, ran) = embedded(workload, options);
+    let report = ran.good().json();
+    assert_eq!(report["workload"], workload);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
+    for field in ["records_per_second", "bytes_per_second", "client_cpu_seconds_per_gb", "seconds"]
+    {
+        assert!(report[field].as_f64().is_some_and(|value| value >= 0.0), "{field}: {report}");
+    }
+    for field in ["kernel", "cpu", "cores", "memory_bytes", "file_system", "fsync", "build"] {
+        assert!(!report["machine"][field].is_null(), "{field}: {report}");
+    }
+    assert_eq!(report["errors"], 0, "{report}");
+    assert!(report["broker_cpu_seconds_per_gb"].is_f64(), "{report}");
+    // A share is told, or why there is none: a debug build measures nothing.
+    let is_void = report["share_of_machine"].is_null();
+    assert_eq!(is_void, report["void"].is_string(), "{report}");
+    report
+}
+
+/// Percentiles rise, and there are so many samples at least.
+fn check_latency(latency: &Value, samples_min: u64) {
+    let values: Vec<f64> = ["p50", "p90", "p99", "p999", "p9999", "max"]
+        .iter()
+        .map(|name| latency[name].as_f64().unwrap_or_else(|| panic!("{name}: {latency}")))
+        .collect();
+    assert!(values.is_sorted() && values[0] > 0.0, "{latency}");
+    assert!(latency["samples"].as_u64().unwrap() >= samples_min, "{latency}");
+}
+
+#[test]
+fn producers_report_every_record_that_was_acknowledged_and_no_warm_up() {
+    let report =
+        report("produce", &["--records", "20000", "--producers", "3", "--record-size", "100"]);
+    assert_eq!(report["records"], 20_000);
+    assert_eq!(report["settings"]["durability"], "synced");
+    assert!(report["flushes"].as_f64().unwrap() >= 1.0, "{report}");
+    check_latency(&report["latency_us"], 10);
+    assert_eq!(report["latency_us"], report["acknowledged_us"]);
+    assert!(report["control"]["bytes_per_second"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn the_control_of_writes_without_a_flush_is_the_bare_loop() {
+    let options = ["--records", "5000", "--durability", "replicated", "--batch-bytes", "16384"];
+    let report = report("produce", &options);
+    assert_eq!(report["control"]["what"], "the bare produce loop");
+    assert!(report["control"]["expected"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn with_a_rate_so_many_are_sent_and_each_is_measured() {
+    let options = ["--rate", "2000", "--duration", "500ms", "--no-control", "--spread", "record"];
+    let report = report("produce", &options);
+    assert_eq!(report["records"], 1_000, "{report}");
+    assert_eq!(report["latency_us"]["samples"], 1_000, "{report}");
+    check_latency(&report["latency_us"], 1_000);
+}
+
+#[test]
+fn one_at_a_time_is_compared_with_an_echo() {
+    let report = report("produce", &["--one-at-a-time", "--records", "300"]);
+    check_latency(&report["latency_us"], 300);
+    assert_eq!(report["control"]["what"], "bare echo, each synced");
+    check_latency(&report["control"]["latency_us"], 1);
+}
+
+#[test]
+fn consumers_read_what_was_written_for_them() {
+    let options = ["--records", "20000", "--consumers", "2", "--payload", "half-random"];
+    let mut options = options.to_vec();
+    options.extend(["--compression", "lz4", "--verify"]);
+    let report = report("consume", &options);
+    assert_eq!(report["records"], 20_000);
+    assert_eq!(
+        (&report["verified"]["checked"], &report["is_intact"]),
+        (&20_000.into(), &true.into())
+    );
+    assert_eq!(report["control"]["what"], "the loopback stream");
+}
+
+#[test]
+fn readers_without_a_number_of_records_go_on_until_the_time_is_over() {
+    let options = ["--duration", "20ms", "--record-size", "32KiB", "--no-control"];
+    let report = report("consume", &options);
+    assert!(report["records"].as_u64().unwrap() > 0, "{report}");
+    assert!(report["seconds"].as_f64().unwrap() >= 0.02, "{report}");
+}
+
+#[test]
+fn end_to_end_waits_for_the_reader_of_each_record() {
+    let report = report("end-to-end", &["--records", "200", "--partitions", "2", "--verify"]);
+    assert_eq!(report["records"], 200);
+    check_latency(&report["arrived_us"], 200);
+    check_latency(&report["acknowledged_us"], 200);
+    assert_eq!(report["latency_us"], report["arrived_us"]);
+    assert_eq!(report["is_intact"], true, "{report}");
+}
+
+#[test]
+fn writers_and_readers_together_lose_nothing() {
+    let options = ["--records", "20000", "--producers", "2", "--consumers", "2", "--verify"];
+    let report = report("mixed", &options);
+    assert_eq!(report["records"], 20_000);
+    assert!(report["read_records_per_second"].as_f64().unwrap() > 0.0, "{report}");
+    check_latency(&report["arrived_us"], 10);
+    // The warm-up is proved, too.
+    assert!(report["verified"]["checked"].as_u64().unwrap() >= 20_000, "{report}");
+    assert_eq!(report["is_intact"], true, "{report}");
+}
+
+#[test]
+fn a_broker_that_runs_already_keeps_no_topic_of_the_bench() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = support::Broker::start(&folder.path().join("data"));
+    let base = ["bench", "produce", "--records", "1000", "--output", "json", "--no-control"];
+    let without = broker.run(&base).good().json();
+    assert!(without["broker_cpu_seconds_per_gb"].is_null() && without["flushes"].is_null());
+    let with = broker.run(&[&base[..], &["--http", &broker.http]].concat()).good().json();
+    assert!(with["broker_cpu_seconds_per_gb"].is_f64() && with["flushes"].is_f64(), "{with}");
+    let topics = broker.run(&["topic", "list", "--output", "json"]).good().stdout;
+    assert!(!topics.contains("bench"), "{topics}");
+}
+
+#[test]
+fn the_table_tells_people_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = thalweg();
+    command.args(["bench", "produce", "--embedded", "--records", "2000", "--data-dir"]);
+    let ran = run(command.arg(folder.path()), b"").good();
+    for text in ["records/s", "p99.9", "broker CPU", "s/GB", "share of the machine: "] {
+        assert!(ran.stdout.contains(text), "{text:?} is missing: {ran:?}");
+    }
+    let is_warned = ran.stderr.contains("this is a debug build");
+    assert_eq!(is_warned, cfg!(debug_assertions), "{ran:?}");
+}
+
+#[test]
+fn the_machine_is_measured_without_any_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = thalweg();
+    command.args(["bench", "machine", "--duration", "20ms", "--output", "json", "--data-dir"]);
+    let measured = run(command.arg(folder.path()), b"").good().json();
+    let figures = measured["figures"].as_array().unwrap();
+    for what in ["copy memory", "page cache", "fdatasync", "loopback", "echo", "bare produce loop"]
+    {
+        let is_there = |figure: &&Value| figure["what"].as_str().unwrap().contains(what);
+        let figure = figures.iter().find(is_there).unwrap_or_else(|| panic!("{what}: {measured}"));
+        assert!(figure["value"].as_f64().unwrap() > 0.0, "{figure}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
+}
