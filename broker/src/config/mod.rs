@@ -24,5 +24,5 @@ pub use error::{ConfigError, ConfigErrors, Origin, TopicConfigError};
 pub use listener::{Address, AddressError, Listener, Protocol, Voter};
 pub use overlay::Sources;
 pub use topic::{DescribedSetting, SettingSource, TopicConfig, TopicFacts};
-pub use topic_entries::{Scope, TopicOverrides};
+pub use topic_entries::TopicOverrides;
 pub use topic_values::{CleanupPolicy, Durability, Ratio, StoredCompression, TimestampType};

@@ -68,13 +68,14 @@ impl Settings {
 }
 
 fn log_options(broker: &BrokerConfig, topic: &TopicConfig) -> LogOptions {
+    let deletes = topic.cleanup_policy != CleanupPolicy::Compact;
     LogOptions {
         segment_bytes: topic.segment_bytes,
         segment_ms: topic.segment_ms,
         index_interval_bytes: topic.index_interval_bytes,
         batch_bytes_max: topic.max_message_bytes,
-        retention_ms: (topic.retention_ms >= 0).then_some(topic.retention_ms),
-        retention_bytes: u64::try_from(topic.retention_bytes).ok(),
+        retention_ms: (deletes && topic.retention_ms >= 0).then_some(topic.retention_ms),
+        retention_bytes: u64::try_from(topic.retention_bytes).ok().filter(|_| deletes),
         timestamp_type: match topic.message_timestamp_type {
             config::TimestampType::CreateTime => TimestampType::CreateTime,
             config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
