@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::read_pool::ReadPool;
 use super::{
-    Failure, delete_records, describe_cluster, describe_topics, fetch, init_producer, leader_epoch,
-    list_offsets, metadata, produce, topics,
+    Failure, delete_records, describe_cluster, describe_topics, fetch, groups, init_producer,
+    leader_epoch, list_offsets, metadata, produce, topics,
 };
 use crate::base::Clock;
 use crate::cluster::MetadataHandle;
 use crate::config::BrokerConfig;
+use crate::coordinator::{ClientInfo, Coordinator};
 use crate::partition::Table;
 
 /// What handlers work with.
@@ -24,6 +25,8 @@ pub(crate) struct Services {
     pub(crate) table: Arc<Table>,
     /// The cluster's metadata.
     pub(crate) metadata: MetadataHandle,
+    /// The groups whose coordinator this broker is.
+    pub(crate) groups: Coordinator,
     /// Where reads that may wait for the disk are done.
     pub(crate) reads: ReadPool,
     /// The broker's own settings.
@@ -41,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) timeout: Duration,
     /// The listener that it came through: it is told the addresses of that one.
     pub(crate) listener: Arc<str>,
+    /// Who asks.
+    pub(crate) client: Arc<ClientInfo>,
 }
 
 /// A question, in the broker's own terms.
@@ -58,6 +63,7 @@ pub(crate) enum Request {
     InitProducer(init_producer::Request),
     LeaderEpoch(leader_epoch::Request),
     DeleteRecords(delete_records::Request),
+    Group(groups::Request),
 }
 
 /// An answer, in the broker's own terms.
@@ -75,6 +81,7 @@ pub(crate) enum Response {
     InitProducer(init_producer::Response),
     LeaderEpoch(leader_epoch::Response),
     DeleteRecords(delete_records::Response),
+    Group(groups::Response),
 }
 
 impl Response {
@@ -100,6 +107,7 @@ impl Response {
             Self::DeleteRecords(response) => codes(&response.items),
             Self::CreateTopics(response) => named(&response.topics),
             Self::DeleteTopics(response) | Self::AlterTopics(response) => named(&response.topics),
+            Self::Group(response) => response.failures(),
             Self::Metadata(_)
             | Self::DescribeCluster(_)
             | Self::DescribeTopics(_)
@@ -158,5 +166,6 @@ pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context
         Request::DeleteRecords(request) => {
             Begun::Waiting(Box::pin(delete_records::answer(services, request)))
         }
+        Request::Group(request) => groups::begin(services, request, context),
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod describe_topics;
 mod dispatch;
 mod error;
 pub(crate) mod fetch;
+pub(crate) mod groups;
 pub(crate) mod init_producer;
 pub(crate) mod leader_epoch;
 pub(crate) mod list_offsets;

@@ -25,6 +25,7 @@ use super::limits::{Admitted, Limits, Memory};
 use super::listener::Door;
 use super::requests::{DOOR, RequestCounts};
 use crate::api::{Begun, Context, Failure, Request, Response, Services, begin};
+use crate::coordinator::ClientInfo;
 use crate::base::{Clock, Monotonic};
 use crate::frontend::native::{Decoded, decode, encode, encode_failure};
 use crate::metrics::{ConnectionMetrics, RequestMetrics, UnderWay};
@@ -130,6 +131,8 @@ pub(super) struct Connection {
     /// The bytes of the requests in `waiting`.
     waiting_bytes: usize,
     peer: Peer,
+    /// The same for handlers.
+    client: Arc<ClientInfo>,
     listener: Arc<str>,
     services: Arc<Services>,
     requests: Arc<RequestCounts>,
@@ -156,6 +159,10 @@ impl Connection {
             outbox,
             waiting: FuturesUnordered::new(),
             waiting_bytes: 0,
+            client: Arc::new(ClientInfo {
+                name: peer.name.clone(),
+                host: peer.address.ip().to_string(),
+            }),
             peer,
             listener: Arc::clone(&door.name),
             services: Arc::clone(&door.services),
@@ -262,8 +269,11 @@ impl Connection {
                 return Ok(());
             }
         };
-        let context =
-            Context { timeout: self.timeout(&header), listener: Arc::clone(&self.listener) };
+        let context = Context {
+            timeout: self.timeout(&header),
+            listener: Arc::clone(&self.listener),
+            client: Arc::clone(&self.client),
+        };
         match begin(&self.services, request, context) {
             Begun::Done(answer) => self.outbox.push(asked.answer(answer)),
             Begun::Waiting(waiting) => {

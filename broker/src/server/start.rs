@@ -29,6 +29,7 @@ use crate::cluster::{
     Registration, Rules, cluster_to_join,
 };
 use crate::config::{Address, BrokerConfig, Listener};
+use crate::coordinator::Coordinator;
 use crate::metrics::{DirectoryState, Metrics, UPKEEP_INTERVAL, amount};
 use crate::partition::{Directory, Flusher, FlusherWorker, Maintenance, MaintenanceOptions, Table};
 use crate::replication::{Assignment, AssignmentOptions};
@@ -495,6 +496,7 @@ impl Parts {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
+            groups: Coordinator::default(),
             reads: ReadPool::new(READS_MAX),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),

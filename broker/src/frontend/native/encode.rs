@@ -35,6 +35,10 @@ pub(crate) fn encode(correlation: u32, response: Response) -> Chunks {
         ),
         Response::LeaderEpoch(response) => frame(correlation, &epoch_ends(response)),
         Response::DeleteRecords(response) => frame(correlation, &deleted(response)),
+        Response::Group(_) => encode_failure(
+            correlation,
+            Failure::new(thalweg_protocol::ErrorCode::UnsupportedVersion, "groups are not served yet"),
+        ),
     }
 }
 
