@@ -28,6 +28,14 @@ macro_rules! by_api {
             Api::InitProducer => $work::<thalweg_protocol::native::InitProducerRequest>($($argument),*),
             Api::LeaderEpoch => $work::<thalweg_protocol::native::LeaderEpochRequest>($($argument),*),
             Api::DeleteRecords => $work::<thalweg_protocol::native::DeleteRecordsRequest>($($argument),*),
+            Api::FindCoordinator => $work::<thalweg_protocol::native::FindCoordinatorRequest>($($argument),*),
+            Api::GroupHeartbeat => $work::<thalweg_protocol::native::GroupHeartbeatRequest>($($argument),*),
+            Api::CommitOffsets => $work::<thalweg_protocol::native::CommitOffsetsRequest>($($argument),*),
+            Api::FetchOffsets => $work::<thalweg_protocol::native::FetchOffsetsRequest>($($argument),*),
+            Api::DescribeGroups => $work::<thalweg_protocol::native::DescribeGroupsRequest>($($argument),*),
+            Api::ListGroups => $work::<thalweg_protocol::native::ListGroupsRequest>($($argument),*),
+            Api::DeleteGroups => $work::<thalweg_protocol::native::DeleteGroupsRequest>($($argument),*),
+            Api::DeleteOffsets => $work::<thalweg_protocol::native::DeleteOffsetsRequest>($($argument),*),
         }
     };
 }

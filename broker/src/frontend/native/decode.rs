@@ -72,6 +72,17 @@ fn decode_body(api: Api, body: Reader) -> Result<Decoded, Failure> {
         }
         Api::LeaderEpoch => Request::LeaderEpoch(from_leader_epoch(whole(api, body)?)),
         Api::DeleteRecords => Request::DeleteRecords(from_delete_records(whole(api, body)?)),
+        Api::FindCoordinator
+        | Api::GroupHeartbeat
+        | Api::CommitOffsets
+        | Api::FetchOffsets
+        | Api::DescribeGroups
+        | Api::ListGroups
+        | Api::DeleteGroups
+        | Api::DeleteOffsets => {
+            let message = format!("{} is not served by this broker", api.name());
+            return Err(Failure::new(ErrorCode::UnsupportedVersion, message));
+        }
     };
     Ok(Decoded::Request(request))
 }
