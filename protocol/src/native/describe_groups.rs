@@ -25,7 +25,7 @@ message! {
         pub group: String,
         /// How its members agree on who reads what: 0 consumer, 1 classic.
         pub kind: GroupKind,
-        /// 0 empty, 1 assigning, 2 reconciling, 3 stable; classic groups: 4 preparing, 5 completing.
+        /// What it is at: 0 empty, 1 assigning, 2 reconciling, 3 stable.
         pub state: GroupState,
         /// Raised when members, subscriptions or topics change.
         pub epoch: GroupEpoch,

@@ -43,22 +43,11 @@ pub enum GroupState {
     Reconciling,
     /// Every member owns what it shall own.
     Stable,
-    /// Of a classic group: it waits for its members to join.
-    Preparing,
-    /// Of a classic group: it waits for its leader's assignment.
-    Completing,
 }
 
 impl GroupState {
     /// Every state, in the order of its number.
-    pub const ALL: [Self; 6] = [
-        Self::Empty,
-        Self::Assigning,
-        Self::Reconciling,
-        Self::Stable,
-        Self::Preparing,
-        Self::Completing,
-    ];
+    pub const ALL: [Self; 4] = [Self::Empty, Self::Assigning, Self::Reconciling, Self::Stable];
 
     /// The state in a word.
     pub const fn name(self) -> &'static str {
@@ -67,8 +56,6 @@ impl GroupState {
             Self::Assigning => "assigning",
             Self::Reconciling => "reconciling",
             Self::Stable => "stable",
-            Self::Preparing => "preparing",
-            Self::Completing => "completing",
         }
     }
 }
@@ -82,8 +69,6 @@ impl Wire for GroupState {
             Self::Assigning => 1,
             Self::Reconciling => 2,
             Self::Stable => 3,
-            Self::Preparing => 4,
-            Self::Completing => 5,
         });
     }
 

@@ -71,7 +71,7 @@ fn choices_that_do_not_exist_are_refused() {
     refused::<Purpose>(&[2], 2);
     refused::<ConfigSource>(&[3], 3);
     refused::<GroupKind>(&[2], 2);
-    refused::<GroupState>(&[6], 6);
+    refused::<GroupState>(&[4], 4);
     refused::<OffsetQuery>(&(-4_i64).to_be_bytes(), -4);
     refused::<OffsetQuery>(&i64::MIN.to_be_bytes(), i64::MIN);
 }

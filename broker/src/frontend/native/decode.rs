@@ -1,5 +1,7 @@
 //! From a frame of the native protocol to a request of the broker's own.
 
+mod groups;
+
 use std::time::Duration;
 
 use thalweg_protocol::codec::Reader;
@@ -79,10 +81,7 @@ fn decode_body(api: Api, body: Reader) -> Result<Decoded, Failure> {
         | Api::DescribeGroups
         | Api::ListGroups
         | Api::DeleteGroups
-        | Api::DeleteOffsets => {
-            let message = format!("{} is not served by this broker", api.name());
-            return Err(Failure::new(ErrorCode::UnsupportedVersion, message));
-        }
+        | Api::DeleteOffsets => Request::Group(groups::decode(api, body)?),
     };
     Ok(Decoded::Request(request))
 }

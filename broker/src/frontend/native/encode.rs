@@ -1,5 +1,7 @@
 //! From an answer of the broker's own to a frame of the native protocol.
 
+mod groups;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,10 +37,7 @@ pub(crate) fn encode(correlation: u32, response: Response) -> Chunks {
         ),
         Response::LeaderEpoch(response) => frame(correlation, &epoch_ends(response)),
         Response::DeleteRecords(response) => frame(correlation, &deleted(response)),
-        Response::Group(_) => encode_failure(
-            correlation,
-            Failure::new(thalweg_protocol::ErrorCode::UnsupportedVersion, "groups are not served yet"),
-        ),
+        Response::Group(response) => groups::encode(correlation, response),
     }
 }
 
