@@ -1,6 +1,8 @@
 //! The handle of a consumer: what callers hold.
 
 mod reading;
+mod standing;
+mod steering;
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,20 +10,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use futures_util::future::try_join_all;
 use thalweg_protocol::batch::{Batch, BatchReader, OwnedRecords, Scratch};
-use thalweg_protocol::native::OffsetQuery;
 use thalweg_protocol::{LeaderEpoch, Offset, PartitionIndex, TopicName};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::consumed::{ConsumedBatch, ConsumedRecord, Lag};
+use super::consumed::{ConsumedBatch, ConsumedRecord};
 use super::fetcher::{Fetcher, Shared};
-use super::options::{ConsumerOptions, StartAt};
-use super::position::Activity;
-use super::start::{consume_error, resolve, tracks};
+use super::options::ConsumerOptions;
+use super::start::tracks;
 use crate::client::Client;
 use crate::error::ConsumeError;
-use crate::record::Partition;
 use crate::router::Router;
 
 /// Reads records of the partitions assigned to it, in order for each partition.
@@ -115,118 +113,6 @@ impl Consumer {
     /// The next batch as it is stored, or what is left of the one that [`Self::next`] hands out.
     pub async fn next_batch(&mut self) -> Option<Result<ConsumedBatch, ConsumeError>> {
         std::future::poll_fn(|context| self.poll_batch(context)).await
-    }
-
-    /// Goes on at another place, also after an error or a pause; what was read ahead is thrown away.
-    pub async fn seek(
-        &mut self,
-        topic: &str,
-        partition: impl Into<Partition>,
-        at: StartAt,
-    ) -> Result<(), ConsumeError> {
-        let partition = partition.into().0;
-        let track = self.track(topic, partition)?;
-        let name = TopicName::new(topic).map_err(crate::ConfigError::from)?;
-        let offset = resolve(&self.router, &name, partition, at).await?;
-        let is_paused = self.activity(track) == Some(Activity::Paused);
-        self.restart(track, offset, is_paused);
-        Ok(())
-    }
-
-    fn restart(&mut self, track: usize, offset: Offset, is_paused: bool) {
-        self.drop_chunk_of(track);
-        let Some(place) = self.positions.get_mut(track) else {
-            return;
-        };
-        place.position = offset;
-        let activity = match is_paused {
-            _ if offset >= place.stop => Activity::Finished,
-            true => Activity::Paused,
-            false => Activity::Reading,
-        };
-        self.shared.board().restart(track, offset, activity);
-        self.shared.wake.notify_one();
-    }
-
-    /// Hands out no more of a partition until [`Self::resume`]. What was read ahead of it is thrown away, so
-    /// that others have the memory.
-    pub fn pause(
-        &mut self,
-        topic: &str,
-        partition: impl Into<Partition>,
-    ) -> Result<(), ConsumeError> {
-        let track = self.track(topic, partition.into().0)?;
-        if self.activity(track) == Some(Activity::Reading) {
-            let position = self.positions.get(track).map(|place| place.position);
-            self.restart(track, position.unwrap_or(Offset::ZERO), true);
-        }
-        Ok(())
-    }
-
-    /// Goes on with a paused partition where it was.
-    pub fn resume(
-        &mut self,
-        topic: &str,
-        partition: impl Into<Partition>,
-    ) -> Result<(), ConsumeError> {
-        let track = self.track(topic, partition.into().0)?;
-        if self.activity(track) == Some(Activity::Paused) {
-            let position = self.positions.get(track).map(|place| place.position);
-            self.restart(track, position.unwrap_or(Offset::ZERO), false);
-        }
-        Ok(())
-    }
-
-    /// The offset of the next record that is handed out; none when the partition is not assigned.
-    pub fn position(&self, topic: &str, partition: impl Into<Partition>) -> Option<Offset> {
-        let partition = partition.into().0;
-        let mut places = self.positions.iter();
-        places
-            .find(|place| place.topic.as_str() == topic && place.partition == partition)
-            .map(|place| place.position)
-    }
-
-    /// What is read, and how far behind the log end it is, as of the last fetch of each partition.
-    pub fn lag(&self) -> Vec<Lag> {
-        let board = self.shared.board();
-        let places = self.positions.iter().zip(&board.tracks);
-        let lag = places.map(|(place, track)| Lag {
-            topic: place.topic.clone(),
-            partition: place.partition,
-            position: place.position,
-            high_watermark: track.high_watermark,
-            records: track.high_watermark.map(|end| end.since(place.position).max(0)),
-        });
-        lag.collect()
-    }
-
-    /// Bytes that are read ahead now.
-    pub fn prefetched_bytes(&self) -> usize {
-        self.shared.board().buffered_bytes()
-    }
-
-    /// The ends of the logs now, asked of the leaders: readers see what is below.
-    pub async fn end_offsets(
-        &self,
-    ) -> Result<Vec<(TopicName, PartitionIndex, Offset)>, ConsumeError> {
-        let asked = self.positions.iter().map(|place| async {
-            let listed =
-                self.router.list_offset(&place.topic, place.partition, OffsetQuery::Latest);
-            let end = listed.await.map_err(consume_error)?.offset;
-            Ok((place.topic.clone(), place.partition, end))
-        });
-        try_join_all(asked).await
-    }
-
-    fn activity(&self, track: usize) -> Option<Activity> {
-        let board = self.shared.board();
-        board.tracks.get(track).map(|track| track.activity)
-    }
-
-    fn track(&mut self, topic: &str, partition: PartitionIndex) -> Result<usize, ConsumeError> {
-        self.notice_tracks();
-        let found = self.shared.board().find(topic, partition);
-        found.ok_or_else(|| ConsumeError::NotAssigned { topic: topic.to_owned(), partition })
     }
 }
 
