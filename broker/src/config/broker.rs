@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thalweg_protocol::{BrokerId, ClusterId};
 
+use super::groups::GroupsConfig;
 use super::listener::{Address, Listener, Voter};
 use super::setting::{Allowed, Raw, Value, settings};
 use super::topic_entries::TopicOverrides;
@@ -54,6 +55,8 @@ settings! {
         limits: Limits,
         /// Disks, files and the threads that look after them.
         storage: StorageConfig,
+        /// Consumer groups and their committed offsets.
+        groups: GroupsConfig,
         /// What is logged, and how.
         log: LogConfig,
         /// What is counted.

@@ -9,6 +9,7 @@
 mod broker;
 mod error;
 mod file;
+mod groups;
 mod listener;
 mod nearest;
 mod overlay;
@@ -20,6 +21,7 @@ mod topic_values;
 mod validate;
 
 pub use broker::{BrokerConfig, Limits, LogConfig, LogFormat, MetricsConfig, StorageConfig};
+pub use groups::{GroupRetention, GroupsConfig};
 pub use error::{ConfigError, ConfigErrors, Origin, TopicConfigError};
 pub use listener::{Address, AddressError, Listener, Protocol, Voter};
 pub use overlay::Sources;

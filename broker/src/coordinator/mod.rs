@@ -8,12 +8,15 @@
 //! Invariants: a partition has one owner at a time in a group; an answer is sent only when all that it is built on is
 //! committed; while a shard is loading the answer is "loading", never "no offset".
 
+mod batches;
+mod error;
 mod group;
+mod load;
 mod service;
+mod shard;
+mod topics;
+mod writer;
 
-pub use group::{
-    AssignedTopic, ClientInfo, Commit, CommitItem, CommittedOffset, DeleteOffsets, DescribedGroup,
-    DescribedMember, DescribedOffset, Each, FetchOffsets, GroupError, GroupKind, GroupState,
-    Heartbeat, HeartbeatAnswer, ListedGroup, Subscription,
-};
-pub use service::{Answer, Coordinator, CoordinatorError, Request};
+pub use error::CoordinatorError;
+pub use group::*;
+pub use service::{Coordinator, CoordinatorOptions, OFFSETS_TOPIC, shard_of};

@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge};
 use thalweg_protocol::{PartitionIndex, TimestampMs, TopicName};
 
 use super::connections::ConnectionMetrics;
+use super::coordinator::CoordinatorMetrics;
 use super::directories::DirectoryMetrics;
 use super::names;
 use super::process;
@@ -30,6 +31,8 @@ pub struct Metrics {
     pub broker: BrokerMetrics,
     /// Sockets.
     pub connections: Arc<ConnectionMetrics>,
+    /// Groups.
+    pub coordinator: Arc<CoordinatorMetrics>,
 }
 
 /// Figures of the broker as a whole.
@@ -73,6 +76,7 @@ impl Metrics {
             partitions: Partitions::new(registry.clone(), config.partition_series_max),
             broker: BrokerMetrics::new(&registry),
             connections: Arc::new(ConnectionMetrics::new(&registry)),
+            coordinator: Arc::new(CoordinatorMetrics::new(&registry)),
             registry,
         })
     }

@@ -10,6 +10,7 @@
 
 mod broker;
 mod connections;
+mod coordinator;
 mod directories;
 mod names;
 mod process;
@@ -19,6 +20,7 @@ mod topics;
 
 pub use broker::{BrokerMetrics, Metrics, UPKEEP_INTERVAL};
 pub use connections::{ConnectionMetrics, UnderWay};
+pub use coordinator::CoordinatorMetrics;
 pub use directories::{DirectoryMetrics, DirectoryState, RecoveryMetrics, SyncMetrics};
 pub use names::{ALL, Kind, Metric, Unit};
 pub use registry::{CONTENT_TYPE, amount};

@@ -181,6 +181,20 @@ metrics! {
         "Bytes above the recovery point that were cut off and kept aside.";
     CORRUPT_RANGES = Counter, "thalweg_corrupt_ranges_total", Count, ["directory"],
         "Damaged ranges found below the recovery point.";
+
+    // groups
+    SHARD_LOADS = Counter, "thalweg_group_shard_loads_total", Count, [],
+        "Shards of __consumer_offsets that were read to their end.";
+    SHARD_LOAD_FAILURES = Counter, "thalweg_group_shard_load_failures_total", Count, [],
+        "Attempts to read a shard that failed; each is followed by another.";
+    SHARD_RELOADS = Counter, "thalweg_group_shard_reloads_total", Count, [],
+        "Shards that were read anew because something could not be written.";
+    SHARD_LOAD_RECORDS = Counter, "thalweg_group_shard_load_records_total", Count, [],
+        "Records read while shards were loaded.";
+    SHARD_LOAD_SECONDS = Gauge, "thalweg_group_shard_load_seconds", Seconds, [],
+        "How long the last loading of a shard took.";
+    FENCED_MEMBERS = Counter, "thalweg_group_fenced_members_total", Count, [],
+        "Members that were taken out: no sign of life, or they did not let go in time.";
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::cluster::{
     Registration, Rules, cluster_to_join,
 };
 use crate::config::{Address, BrokerConfig, Listener};
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, CoordinatorOptions};
 use crate::metrics::{DirectoryState, Metrics, UPKEEP_INTERVAL, amount};
 use crate::partition::{Directory, Flusher, FlusherWorker, Maintenance, MaintenanceOptions, Table};
 use crate::replication::{Assignment, AssignmentOptions};
@@ -491,12 +491,25 @@ impl Parts {
             .map_err(StartError::Thread)
     }
 
+    /// Looks after the groups whose shards are led here.
+    fn coordinate(&self) -> Coordinator {
+        Coordinator::start(CoordinatorOptions {
+            config: Arc::clone(&self.config),
+            table: Arc::clone(&self.table),
+            metadata: self.membership.metadata.clone(),
+            clock: Arc::clone(&self.clock),
+            control: self.control.handle().clone(),
+            data: self.data.handle().clone(),
+            metrics: Arc::clone(&self.metrics.coordinator),
+        })
+    }
+
     /// Accepts connections on every listener.
     fn open_doors(&self, sockets: Sockets, tasks: &Tasks, connections: &Tasks) {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
-            groups: Coordinator::default(),
+            groups: self.coordinate(),
             reads: ReadPool::new(READS_MAX),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),

@@ -250,3 +250,53 @@ pub struct DescribedOffset {
     /// The member that owns the partition; empty when none does.
     pub owner: String,
 }
+
+/// What a shard is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A member's sign of life.
+    Heartbeat(Heartbeat),
+    /// Offsets to remember.
+    Commit(Commit),
+    /// How far a group has read.
+    FetchOffsets(FetchOffsets),
+    /// All about a group.
+    Describe(String),
+    /// Forget a group.
+    Delete(String),
+    /// Forget offsets.
+    DeleteOffsets(DeleteOffsets),
+    /// The shard's groups in one of these states; empty asks for all.
+    List(Vec<GroupState>),
+}
+
+impl Request {
+    /// The group that it is about; empty when it is about all of a shard.
+    pub fn group(&self) -> &str {
+        match self {
+            Self::Heartbeat(beat) => &beat.group,
+            Self::Commit(commit) => &commit.group,
+            Self::FetchOffsets(fetch) => &fetch.group,
+            Self::Describe(group) | Self::Delete(group) => group,
+            Self::DeleteOffsets(delete) => &delete.group,
+            Self::List(_) => "",
+        }
+    }
+}
+
+/// What a shard answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To a heartbeat.
+    Heartbeat(HeartbeatAnswer),
+    /// To a commit, and to deleting offsets.
+    Done(Each<()>),
+    /// To fetching offsets.
+    Offsets(Each<CommittedOffset>),
+    /// To describing.
+    Described(Box<DescribedGroup>),
+    /// The group is gone.
+    Deleted,
+    /// To listing.
+    Listed(Vec<ListedGroup>),
+}
