@@ -1,5 +1,7 @@
 //! Topics, offsets, the cluster: everything that is not publishing or reading.
 
+mod groups;
+
 use std::sync::Arc;
 
 use thalweg_protocol::native::{
@@ -12,6 +14,8 @@ use thalweg_protocol::native::{
 use thalweg_protocol::{
     ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicName,
 };
+
+pub use groups::{PlannedReset, ResetTo};
 
 use crate::error::{AdminError, ConfigError};
 use crate::metadata::Topic;

@@ -47,6 +47,16 @@ pub enum ConfigError {
     /// A consumer was asked for with nothing to read.
     #[error("a consumer needs at least one topic or partition to read")]
     NothingAssigned,
+    /// Topics were subscribed to, or a committed offset was asked for, without a group.
+    #[error(
+        "topics are shared, and offsets kept, under the name of a group: name one with `group`"
+    )]
+    NoGroup,
+    /// Partitions were assigned and topics subscribed to.
+    #[error(
+        "a consumer either subscribes, and the broker assigns, or it is assigned its partitions"
+    )]
+    SubscribedAndAssigned,
     /// A partition was assigned twice.
     #[error("partition {partition} of topic {topic} is assigned twice")]
     AssignedTwice {
@@ -439,6 +449,18 @@ pub enum ConsumeError {
         /// The partition.
         partition: PartitionIndex,
     },
+    /// The group has committed nothing for this partition, and the options forbid to begin anywhere else.
+    #[error(
+        "group {group} has committed nothing for partition {partition} of topic {topic}: seek to where to begin"
+    )]
+    NothingCommitted {
+        /// The group.
+        group: String,
+        /// The topic's name.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+    },
     /// The wanted offset is not in the log.
     #[error(
         "partition {partition} of topic {topic} holds offsets {log_start} to {log_end}, but {offset} was wanted: seek to where to go on"
@@ -520,7 +542,7 @@ impl ConsumeError {
             Self::Corrupt { .. } => Some(ErrorCode::Corrupt),
             Self::LogTruncated { .. } => Some(ErrorCode::LogTruncated),
             Self::Unreachable { last, .. } => last.code(),
-            Self::Config(_) | Self::NotAssigned { .. } => None,
+            Self::Config(_) | Self::NotAssigned { .. } | Self::NothingCommitted { .. } => None,
         }
     }
 }

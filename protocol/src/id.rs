@@ -152,6 +152,11 @@ unique! {
     ClusterId
 }
 
+unique! {
+    /// Names one life of a group's member; on the wire as text.
+    MemberId
+}
+
 /// One partition of one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {

@@ -1,0 +1,1 @@
+//! The member against a coordinator in memory.
