@@ -73,7 +73,8 @@ pub use thalweg_protocol::{
 };
 
 pub use admin::{
-    Admin, AlterTopic, CreatedTopic, ListedOffset, NewTopic, PlannedReset, ResetTo, TopicListing,
+    Admin, AlterTopic, CompactionStatus, CreatedTopic, ListedOffset, NewTopic, PlannedReset,
+    ResetTo, TopicListing,
 };
 pub use client::Client;
 pub use config::{Addresses, ClientBuilder};

@@ -54,7 +54,7 @@ message! {
         pub client_name: String,
         /// The client's address.
         pub host: String,
-        /// Its epoch; below the group's while it lets go or waits for partitions.
+        /// The group's epoch when it was last told to own something else.
         pub epoch: MemberEpoch,
         /// Without a heartbeat for so long it is taken for dead, in milliseconds.
         pub session_timeout_ms: u32,
