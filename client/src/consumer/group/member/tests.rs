@@ -402,7 +402,7 @@ impl World {
     fn check(&self) {
         let mut owners: BTreeMap<TopicPartition, &str> = BTreeMap::new();
         for one in &self.members {
-            if !self.coordinator.knows(one.member.id()) {
+            if !self.coordinator.knows(&one.member) {
                 continue;
             }
             for at in &one.reads {
@@ -420,7 +420,7 @@ impl World {
         for one in self.members.iter().filter(|one| one.is_running && !one.member.is_out()) {
             living += 1;
             owned.extend(one.reads.iter().copied());
-            assert!(self.coordinator.knows(one.member.id()), "seed {}", self.seed);
+            assert!(self.coordinator.knows(&one.member), "seed {}", self.seed);
         }
         if living > 0 {
             let all = self.coordinator.partitions();
