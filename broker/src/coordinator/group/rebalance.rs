@@ -104,7 +104,7 @@ impl Groups {
         let released = reported.as_ref().is_some_and(has_let_go);
         // A known member that joins may be an old message: it is told where it stands, and goes on with its next one.
         let fresh = member.current.epoch == MemberEpoch::JOIN;
-        let goes_on = said == Said::Current || fresh;
+        let goes_on = counts || fresh;
         let next = if goes_on { group.next(&id, member, epoch, released) } else { None };
         if let Some(member) = group.members.get_mut(&id) {
             if reported.is_some() {

@@ -114,6 +114,18 @@ impl Record {
         }
     }
 
+    /// Whether it takes its key away.
+    pub const fn is_tombstone(&self) -> bool {
+        matches!(
+            self,
+            Self::Offset(_, _, None)
+                | Self::Group(_, None)
+                | Self::Member(_, _, None)
+                | Self::Target(_, _, None)
+                | Self::Current(_, _, None)
+        )
+    }
+
     /// The record's key.
     pub fn key(&self) -> Bytes {
         let mut writer = Writer::with_capacity(64);

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use thalweg_protocol::{GroupEpoch, TimestampMs, TopicId, TopicPartition};
+use thalweg_protocol::{GroupEpoch, MemberEpoch, TimestampMs, TopicId, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
 
 use super::figures::Figures;
@@ -116,10 +116,14 @@ impl Groups {
         self.groups.len()
     }
 
+    /// Whether a group has this member.
+    pub fn has_member(&self, group: &str, member: &str) -> bool {
+        self.groups.get(group).is_some_and(|group| group.members.contains_key(member))
+    }
+
     /// Applies a record that is read while the shard is loaded.
     pub fn load(&mut self, record: Record) {
-        let skipped = matches!(record, Record::Offset(_, _, None) | Record::Current(_, _, None));
-        if skipped && planted(Defect::ReplaySkipsTombstones) {
+        if record.is_tombstone() && planted(Defect::ReplaySkipsTombstones) {
             return;
         }
         self.replay(record);
@@ -151,11 +155,14 @@ impl Groups {
     /// there.
     fn complete(&mut self, name: &Name, wall: TimestampMs) {
         let Some(group) = self.groups.get(name) else { return };
-        let half = |(id, member): (&Name, &Member)| member.stored.is_none().then(|| Arc::clone(id));
+        // A whole round leaves no member in the epoch in which it joins: nobody was answered what this one is.
+        let is_half = |m: &Member| m.stored.is_none() || m.current.epoch == MemberEpoch::JOIN;
+        let half = |(id, member): (&Name, &Member)| is_half(member).then(|| Arc::clone(id));
         let halves: Vec<Name> = group.members.iter().filter_map(half).collect();
         let unnamed = group.stored.is_none();
         for member in halves {
             self.forget_member(name, &member);
+            self.change(name);
         }
         if unnamed {
             self.write(Record::Group(Arc::clone(name), Some(Self::fresh(Some(wall)))));
