@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use thalweg_protocol::{Offset, TimestampMs, TopicPartition};
 
 use crate::active::Active;
+use crate::compaction::{load_cleaned_end, settle_leftovers};
 use crate::epoch::EpochTable;
 use crate::error::LogError;
 use crate::folder::{EPOCH_FILE, FileKind, FileName, METADATA_FILE, PartitionMetadata};
@@ -95,6 +96,7 @@ impl Log {
         let (fs, files) = (Arc::clone(dir.fs()), Arc::clone(dir.open_files()));
         let home = Arc::new(Home { fs, files, folder });
         let failed = |error| LogError::io("recover the log in", &home.folder, error);
+        let finished_exchanges = settle_leftovers(&home).map_err(failed)?;
         let found = list(&home)?;
         if found.is_empty() && believed.recovery_point.max(believed.log_start) > Offset::ZERO {
             // An open log always has a segment: these files were taken away.
@@ -105,6 +107,7 @@ impl Log {
         }
         let recovered = recover(&home, found, &options, believed, now).map_err(failed)?;
         let Recovered { segments, log_end, epochs, epochs_saved, report } = recovered;
+        let report = RecoveryReport { finished_exchanges, ..report };
         let log_start = log_start(&segments, believed, log_end);
         let shared = share(dir, partition, &home, segments, log_start, log_end, epochs);
         shared.epochs_dirty.store(!epochs_saved, Ordering::Release);
@@ -281,5 +284,7 @@ fn share(
         syncing: Mutex::new(()),
         cuts: Mutex::new(0),
         last_append: AtomicI64::new(last_append.get()),
+        cleaned_end: AtomicI64::new(load_cleaned_end(home, log_end).get()),
+        exchange: Mutex::new(()),
     })
 }

@@ -41,9 +41,19 @@ pub(crate) struct Shared {
     pub(crate) cuts: Mutex<u64>,
     /// The last append, by the broker's clock.
     pub(crate) last_append: AtomicI64,
+    /// Below it the log was compacted.
+    pub(crate) cleaned_end: AtomicI64,
+    /// Held while compaction exchanges files, and by whoever cuts or deletes them. Taken after the writer's lock.
+    pub(crate) exchange: Mutex<()>,
 }
 
 impl Shared {
+    /// Waits until no files are being exchanged, and keeps it so.
+    pub(crate) fn exchange(&self) -> std::sync::MutexGuard<'_, ()> {
+        // Guards no value: a failed exchange has taken the directory offline.
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn cuts(&self) -> std::sync::MutexGuard<'_, u64> {
         // One number: a panic elsewhere cannot leave it half changed.
         self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
