@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::read_pool::ReadPool;
 use super::{
-    Failure, delete_records, describe_cluster, describe_topics, fetch, groups, init_producer,
-    leader_epoch, list_offsets, metadata, produce, topics,
+    Failure, compact_topics, delete_records, describe_cluster, describe_topics, fetch, groups,
+    init_producer, leader_epoch, list_offsets, metadata, produce, topics,
 };
 use crate::base::Clock;
 use crate::cluster::MetadataHandle;
 use crate::config::BrokerConfig;
 use crate::coordinator::{ClientInfo, Coordinator};
-use crate::partition::Table;
+use crate::partition::{CompactorHandle, Table};
 
 /// What handlers work with.
 pub(crate) struct Services {
@@ -27,6 +27,8 @@ pub(crate) struct Services {
     pub(crate) metadata: MetadataHandle,
     /// The groups whose coordinator this broker is.
     pub(crate) groups: Coordinator,
+    /// What compacts logs.
+    pub(crate) compactor: CompactorHandle,
     /// Where reads that may wait for the disk are done.
     pub(crate) reads: ReadPool,
     /// The broker's own settings.
@@ -57,6 +59,7 @@ pub(crate) enum Request {
     DeleteTopics(topics::Delete),
     AlterTopics(topics::Alter),
     DescribeTopics(describe_topics::Request),
+    CompactTopics(compact_topics::Request),
     Produce(produce::Request),
     Fetch(fetch::Request),
     ListOffsets(list_offsets::Request),
@@ -75,6 +78,7 @@ pub(crate) enum Response {
     DeleteTopics(topics::Outcomes),
     AlterTopics(topics::Outcomes),
     DescribeTopics(describe_topics::Response),
+    CompactTopics(compact_topics::Response),
     Produce(produce::Response),
     Fetch(fetch::Response),
     ListOffsets(list_offsets::Response),
@@ -105,6 +109,7 @@ impl Response {
             Self::ListOffsets(response) => codes(&response.items),
             Self::LeaderEpoch(response) => codes(&response.items),
             Self::DeleteRecords(response) => codes(&response.items),
+            Self::CompactTopics(response) => codes(&response.items),
             Self::CreateTopics(response) => named(&response.topics),
             Self::DeleteTopics(response) | Self::AlterTopics(response) => named(&response.topics),
             Self::Group(response) => response.failures(),
@@ -144,6 +149,9 @@ pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context
         ))),
         Request::DescribeTopics(request) => {
             Begun::Done(Ok(Response::DescribeTopics(describe_topics::answer(&services, &request))))
+        }
+        Request::CompactTopics(request) => {
+            Begun::Done(Ok(Response::CompactTopics(compact_topics::answer(&services, &request))))
         }
         Request::LeaderEpoch(request) => {
             Begun::Done(Ok(Response::LeaderEpoch(leader_epoch::answer(&services, &request))))

@@ -130,6 +130,16 @@ settings! {
         /// How often segments are checked against retention.ms and retention.bytes.
         retention_check_interval_ms: Millis = Millis::minutes(1),
             Allowed::Time(Millis::new(10), Millis::hours(24));
+        /// How often compacted topics are checked for whether a run is due.
+        compaction_check_interval_ms: Millis = Millis::seconds(15),
+            Allowed::Time(Millis::new(10), Millis::hours(24));
+        /// Memory for the keys of a compaction run, 24 bytes each and a third of that to spare; with less than the
+        /// keys need, a run takes several passes.
+        compaction_memory_max: ByteSize = ByteSize::mib(128),
+            Allowed::Size(ByteSize::kib(64), ByteSize::gib(64));
+        /// What compaction may read and write in a second, taken together.
+        compaction_bytes_per_second_max: ByteSize = ByteSize::mib(64),
+            Allowed::Size(ByteSize::kib(64), ByteSize::gib(64));
     }
 }
 

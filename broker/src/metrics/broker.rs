@@ -7,6 +7,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge};
 use thalweg_protocol::{PartitionIndex, TimestampMs, TopicName};
 
+use super::compaction::CompactionMetrics;
 use super::connections::ConnectionMetrics;
 use super::coordinator::CoordinatorMetrics;
 use super::directories::DirectoryMetrics;
@@ -32,6 +33,8 @@ pub struct Metrics {
     /// Sockets.
     pub connections: Arc<ConnectionMetrics>,
     /// Groups.
+    /// Compaction.
+    pub compaction: Arc<CompactionMetrics>,
     pub coordinator: Arc<CoordinatorMetrics>,
 }
 
@@ -79,6 +82,7 @@ impl Metrics {
             coordinator: Arc::new(CoordinatorMetrics::new(&registry)),
             registry,
         })
+            compaction: Arc::new(CompactionMetrics::new(&registry, config.partition_series_max)),
     }
 
     /// The text that Prometheus reads; the metrics come in no order.

@@ -9,6 +9,7 @@
 //! until the next [`Metrics::upkeep`] or rendering; [`UPKEEP_INTERVAL`] bounds how many that are.
 
 mod broker;
+mod compaction;
 mod connections;
 mod coordinator;
 mod directories;
@@ -20,6 +21,7 @@ mod topics;
 
 pub use broker::{BrokerMetrics, Metrics, UPKEEP_INTERVAL};
 pub use connections::{ConnectionMetrics, UnderWay};
+pub use compaction::CompactionMetrics;
 pub use coordinator::CoordinatorMetrics;
 pub use directories::{DirectoryMetrics, DirectoryState, RecoveryMetrics, SyncMetrics};
 pub use names::{ALL, Kind, Metric, Unit};

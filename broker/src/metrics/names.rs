@@ -49,6 +49,10 @@ const LATENCIES: &[f64] = &[
 const GROUP_SIZES: &[f64] =
     &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 4_096.0, 16_384.0];
 
+/// How long a compaction run takes.
+const RUN_TIMES: &[f64] =
+    &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0];
+
 /// Declares the metrics and lists them.
 macro_rules! metrics {
     ($($name:ident = $kind:expr, $text:literal, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
@@ -181,6 +185,26 @@ metrics! {
         "Bytes above the recovery point that were cut off and kept aside.";
     CORRUPT_RANGES = Counter, "thalweg_corrupt_ranges_total", Count, ["directory"],
         "Damaged ranges found below the recovery point.";
+
+    // compaction
+    COMPACTION_RUNS = Counter, "thalweg_compaction_runs_total", Count, [],
+        "Runs that ended well, those that had nothing to change included.";
+    COMPACTION_FAILURES = Counter, "thalweg_compaction_failures_total", Count, [],
+        "Runs that failed; their logs stay as they are and are tried again later.";
+    COMPACTION_SECONDS = Histogram(RUN_TIMES), "thalweg_compaction_seconds", Seconds, [],
+        "How long the runs took that ended well, the throttle's waits included.";
+    COMPACTION_READ_BYTES = Counter, "thalweg_compaction_read_bytes_total", Bytes, [],
+        "Bytes of batches read to be rewritten, in all passes.";
+    COMPACTION_BEFORE_BYTES = Counter, "thalweg_compaction_before_bytes_total", Bytes, [],
+        "Bytes of segments that were exchanged for compacted ones.";
+    COMPACTION_AFTER_BYTES = Counter, "thalweg_compaction_after_bytes_total", Bytes, [],
+        "Bytes of the compacted segments that took their place.";
+    COMPACTION_REMOVED_RECORDS = Counter, "thalweg_compaction_removed_records_total", Count, [],
+        "Records that went: older ones of their keys, and tombstones whose time had come.";
+    DIRTY_RATIO = Gauge, "thalweg_partition_dirty_ratio", Count, ["topic", "partition"],
+        "The share of a compacted log's closed segments that was not compacted yet.";
+    COMPACTION_FAILED = Gauge, "thalweg_partition_compaction_failed", Count, ["topic", "partition"],
+        "1 when the last compaction run of this log failed; topic compact --status says why.";
 
     // groups
     SHARD_LOADS = Counter, "thalweg_group_shard_loads_total", Count, [],

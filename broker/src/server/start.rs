@@ -31,7 +31,10 @@ use crate::cluster::{
 use crate::config::{Address, BrokerConfig, Listener};
 use crate::coordinator::{Coordinator, CoordinatorOptions};
 use crate::metrics::{DirectoryState, Metrics, UPKEEP_INTERVAL, amount};
-use crate::partition::{Directory, Flusher, FlusherWorker, Maintenance, MaintenanceOptions, Table};
+use crate::partition::{
+    Compactor, CompactorHandle, CompactorOptions, Directory, Flusher, FlusherWorker, Maintenance,
+    MaintenanceOptions, Table,
+};
 use crate::replication::{Assignment, AssignmentOptions};
 use crate::transport::bind;
 
@@ -113,6 +116,7 @@ pub struct Broker {
     pub(super) connections: Tasks,
     pub(super) assignment: Option<JoinHandle<()>>,
     pub(super) maintenance: Option<Maintenance>,
+    pub(super) compactor: Option<Compactor>,
     pub(super) flushers: Vec<FlusherWorker>,
     pub(super) data: Option<Runtime>,
     pub(super) control: Option<Runtime>,
@@ -161,9 +165,10 @@ impl Broker {
         let parts = Parts { config, clock, metrics, membership, table, stop, data, control };
         let assignment = parts.assign()?;
         let maintenance = parts.maintain()?;
+        let compactor = parts.compact()?;
         let addresses = sockets.iter().map(|(.., address)| *address).collect();
         let connections = supervised(&parts.metrics);
-        parts.open_doors(sockets, &tasks, &connections);
+        parts.open_doors(sockets, &tasks, &connections, compactor.handle());
         readiness.ready("start");
         Ok(Self {
             addresses,
@@ -175,6 +180,7 @@ impl Broker {
             connections,
             assignment: Some(assignment),
             maintenance: Some(maintenance),
+            compactor: Some(compactor),
             flushers,
             data: Some(parts.data),
             control: Some(parts.control),
@@ -491,6 +497,19 @@ impl Parts {
             .map_err(StartError::Thread)
     }
 
+    fn compact(&self) -> Result<Compactor, StartError> {
+        let storage = &self.config.storage;
+        let memory = storage.compaction_memory_max.bytes();
+        let options = CompactorOptions {
+            interval: storage.compaction_check_interval_ms.duration(),
+            memory_bytes_max: usize::try_from(memory).unwrap_or(usize::MAX),
+            bytes_per_second_max: storage.compaction_bytes_per_second_max.bytes(),
+        };
+        let (table, clock) = (Arc::clone(&self.table), Arc::clone(&self.clock));
+        Compactor::start(options, table, clock, Arc::clone(&self.metrics.compaction))
+            .map_err(StartError::Thread)
+    }
+
     /// Looks after the groups whose shards are led here.
     fn coordinate(&self) -> Coordinator {
         Coordinator::start(CoordinatorOptions {
@@ -505,11 +524,18 @@ impl Parts {
     }
 
     /// Accepts connections on every listener.
-    fn open_doors(&self, sockets: Sockets, tasks: &Tasks, connections: &Tasks) {
+    fn open_doors(
+        &self,
+        sockets: Sockets,
+        tasks: &Tasks,
+        connections: &Tasks,
+        compactor: CompactorHandle,
+    ) {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
             groups: self.coordinate(),
+            compactor,
             reads: ReadPool::new(READS_MAX),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),

@@ -43,6 +43,9 @@ impl Broker {
         {
             tracing::error!("the assignment thread has panicked; see above");
         }
+        if let Some(compactor) = self.compactor.take() {
+            compactor.stop();
+        }
         if let Some(maintenance) = self.maintenance.take() {
             maintenance.stop();
         }

@@ -60,6 +60,8 @@ apis! {
     AlterTopics = 12, "alter_topics", 0..=0;
     /// Settings, offsets and sizes of topics.
     DescribeTopics = 13, "describe_topics", 0..=0;
+    /// Compacts logs now, and tells how they stand.
+    CompactTopics = 14, "compact_topics", 0..=0;
     /// Appends record batches.
     Produce = 20, "produce", 0..=0;
     /// Reads record batches, waiting for new ones.

@@ -7,6 +7,7 @@ mod alter_topics;
 mod api;
 mod authenticate;
 mod commit_offsets;
+mod compact_topics;
 mod create_topics;
 mod delete_groups;
 mod delete_offsets;
@@ -35,6 +36,9 @@ pub use authenticate::{AuthenticateRequest, AuthenticateResponse};
 pub use commit_offsets::{
     CommitOffsetsRequest, CommitOffsetsResponse, CommitPartition, CommitTopic,
     GroupPartitionResult, GroupTopicResult,
+};
+pub use compact_topics::{
+    CompactTopic, CompactTopicsRequest, CompactTopicsResponse, CompactedPartition, CompactedTopic,
 };
 pub use create_topics::{
     ConfigEntry, CreateTopicsRequest, CreateTopicsResponse, CreatedTopic, NewTopic,

@@ -84,6 +84,7 @@ fn the_requests_about_topics_match_their_vectors() {
     check(samples::delete_topics());
     check(samples::alter_topics());
     check(samples::describe_topics());
+    check(samples::compact_topics());
 }
 
 #[test]

@@ -215,6 +215,14 @@ messages! {
         log_bytes,
     }
     DescribedConfig { key, value, source, doc }
+    CompactTopicsRequest { topics, run }
+    CompactTopic { topic, partitions }
+    CompactTopicsResponse { topics }
+    CompactedTopic { topic, partitions }
+    CompactedPartition {
+        partition, error, waits, runs, cleaned_end, clean_bytes, dirty_bytes, before_bytes,
+        after_bytes, failure,
+    }
     ProduceRequest { acks, topics }
     ProduceTopic { topic, partitions }
     ProducePartition { partition, leader_epoch, records }

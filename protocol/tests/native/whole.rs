@@ -22,6 +22,7 @@ macro_rules! by_api {
             Api::DeleteTopics => $work::<thalweg_protocol::native::DeleteTopicsRequest>($($argument),*),
             Api::AlterTopics => $work::<thalweg_protocol::native::AlterTopicsRequest>($($argument),*),
             Api::DescribeTopics => $work::<thalweg_protocol::native::DescribeTopicsRequest>($($argument),*),
+            Api::CompactTopics => $work::<thalweg_protocol::native::CompactTopicsRequest>($($argument),*),
             Api::Produce => $work::<thalweg_protocol::native::ProduceRequest>($($argument),*),
             Api::Fetch => $work::<thalweg_protocol::native::FetchRequest>($($argument),*),
             Api::ListOffsets => $work::<thalweg_protocol::native::ListOffsetsRequest>($($argument),*),

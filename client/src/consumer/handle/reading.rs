@@ -183,7 +183,9 @@ impl Consumer {
             };
             let header = &batch.header;
             let position = self.positions.get(track).map(|place| place.position);
+            // A marker, or a hole that compaction left, holds nothing to hand out.
             if header.attributes.is_control()
+                || header.record_count == 0
                 || position.is_some_and(|at| header.next_offset() <= at)
             {
                 self.move_to(track, batch.header.next_offset());
