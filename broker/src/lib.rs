@@ -10,6 +10,7 @@ mod api;
 pub mod base;
 pub mod cluster;
 pub mod config;
+pub mod coordinator;
 mod frontend;
 pub mod metrics;
 pub mod partition;

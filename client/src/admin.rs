@@ -1,22 +1,63 @@
 //! Topics, offsets, the cluster: everything that is not publishing or reading.
 
+mod groups;
+
 use std::sync::Arc;
 
 use thalweg_protocol::native::{
-    AlterTopicsRequest, ApiError, ConfigChange, ConfigEntry, CreateTopicsRequest,
-    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeClusterResponse, DescribeTopicsRequest, DescribedTopic,
-    EpochEnd, LeaderEpochPartition, LeaderEpochRequest, LeaderEpochTopic, MetadataRequest,
-    OffsetQuery, TopicMetadata, TopicResult,
+    AlterTopicsRequest, ApiError, CompactTopic, CompactTopicsRequest, CompactedPartition,
+    ConfigChange, ConfigEntry, CreateTopicsRequest, DeleteRecordsPartition, DeleteRecordsRequest,
+    DeleteRecordsTopic, DeleteTopicsRequest, DescribeClusterRequest, DescribeClusterResponse,
+    DescribeTopicsRequest, DescribedTopic, EpochEnd, LeaderEpochPartition, LeaderEpochRequest,
+    LeaderEpochTopic, MetadataRequest, OffsetQuery, TopicMetadata, TopicResult,
 };
 use thalweg_protocol::{
     ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicName,
 };
 
+pub use groups::{PlannedReset, ResetTo};
+
 use crate::error::{AdminError, ConfigError};
 use crate::metadata::Topic;
 use crate::record::Partition;
 use crate::router::{Router, Target, only};
+
+/// How a compacted partition stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactionStatus {
+    /// A run that somebody asked for has not ended.
+    pub waits: bool,
+    /// Runs that ended well since the broker started.
+    pub runs: u64,
+    /// Below it everything was compacted.
+    pub cleaned_end: Offset,
+    /// Bytes of closed segments that were compacted.
+    pub clean_bytes: u64,
+    /// Bytes of closed segments that were not.
+    pub dirty_bytes: u64,
+    /// Bytes of the segments that the last run exchanged.
+    pub before_bytes: u64,
+    /// Bytes of what stands in their place.
+    pub after_bytes: u64,
+    /// Why the last run failed; none when it did not.
+    pub failure: Option<String>,
+}
+
+impl CompactionStatus {
+    fn new(answer: CompactedPartition) -> Self {
+        Self {
+            waits: answer.waits,
+            runs: answer.runs,
+            cleaned_end: answer.cleaned_end,
+            clean_bytes: answer.clean_bytes,
+            dirty_bytes: answer.dirty_bytes,
+            before_bytes: answer.before_bytes,
+            after_bytes: answer.after_bytes,
+            failure: answer.failure,
+        }
+    }
+}
 
 /// A topic to create.
 ///
@@ -333,6 +374,46 @@ impl Admin {
             .ask_leader(&operation, &topic, partition, make, |answer| {
                 let deleted = only(only(answer.topics)?.partitions)?;
                 deleted.error.map_or(Ok(deleted.log_start), Err)
+            })
+            .await
+    }
+
+    /// Asks for a compaction run of a partition now. Answers at once with how it stands; the run goes on until
+    /// [`waits`](CompactionStatus::waits) is false.
+    pub async fn compact(
+        &self,
+        topic: &str,
+        partition: impl Into<Partition>,
+    ) -> Result<CompactionStatus, AdminError> {
+        self.ask_compaction(topic, partition.into().0, true).await
+    }
+
+    /// How a compacted partition stands.
+    pub async fn compaction_status(
+        &self,
+        topic: &str,
+        partition: impl Into<Partition>,
+    ) -> Result<CompactionStatus, AdminError> {
+        self.ask_compaction(topic, partition.into().0, false).await
+    }
+
+    async fn ask_compaction(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+        run: bool,
+    ) -> Result<CompactionStatus, AdminError> {
+        let topic = name(topic)?;
+        let what = if run { "compact" } else { "ask for the compaction of" };
+        let operation = format!("{what} partition {partition} of topic {topic}");
+        let make = |topic: &Topic, _| CompactTopicsRequest {
+            topics: vec![CompactTopic { topic: topic.id, partitions: vec![partition] }],
+            run,
+        };
+        self.router
+            .ask_leader(&operation, &topic, partition, make, |answer| {
+                let mut compacted = only(only(answer.topics)?.partitions)?;
+                compacted.error.take().map_or_else(|| Ok(CompactionStatus::new(compacted)), Err)
             })
             .await
     }

@@ -25,6 +25,20 @@
 //! # }
 //! ```
 //!
+//! Members of a group share a topic's partitions and go on where the group has committed:
+//!
+//! ```no_run
+//! # async fn example(client: thalweg_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut consumer = client.consumer().group("alerts").subscribe(["events"]).build().await?;
+//! while let Some(record) = consumer.next().await {
+//!     let record = record?;
+//!     println!("{}/{} {:?}", record.partition, record.offset, record.value);
+//! } // the next call says that the record is done; what is done is committed every 5 s and on closing
+//! consumer.close().await?; // its partitions go to others at once
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Owns routing, batching, pipelining, retries and deadlines. Never blocks a thread, never reads a
 //! clock outside `clock.rs`, never waits without a deadline.
 //!
@@ -48,20 +62,26 @@ mod router;
 
 pub use thalweg_protocol::batch::{Compression, HeaderRef, Headers, HeadersRef, RecordRef};
 pub use thalweg_protocol::native::{
-    Acks, ConfigSource, DescribeClusterResponse as ClusterDescription, DescribedBroker,
-    DescribedConfig, DescribedDirectory, DescribedPartition, DescribedTopic, EpochEnd, OffsetQuery,
+    Acks, AssignedTopic, ConfigSource, DescribeClusterResponse as ClusterDescription,
+    DescribedBroker, DescribedConfig, DescribedDirectory, DescribedGroup, DescribedMember,
+    DescribedOffset, DescribedPartition, DescribedTopic, DescribedTopicOffsets, EpochEnd,
+    GroupCoordinator, GroupKind, GroupState, GroupSubscription, ListedGroup, OffsetQuery,
 };
 pub use thalweg_protocol::{
-    BrokerId, ClusterId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId,
-    TopicName,
+    BrokerId, ClusterId, ErrorCode, GroupEpoch, LeaderEpoch, MemberEpoch, Offset, PartitionIndex,
+    TimestampMs, TopicId, TopicName,
 };
 
-pub use admin::{Admin, AlterTopic, CreatedTopic, ListedOffset, NewTopic, TopicListing};
+pub use admin::{
+    Admin, AlterTopic, CompactionStatus, CreatedTopic, ListedOffset, NewTopic, PlannedReset,
+    ResetTo, TopicListing,
+};
 pub use client::Client;
 pub use config::{Addresses, ClientBuilder};
 pub use consumer::{
-    BatchRecordIter, BatchRecords, ConsumedBatch, ConsumedRecord, Consumer, ConsumerBuilder, Lag,
-    OnCorrupt, OnOutOfRange, StartAt,
+    AssignedPartition, BatchRecordIter, BatchRecords, CommitError, CommitOffset, Committed,
+    ConsumedBatch, ConsumedRecord, Consumer, ConsumerBuilder, Event, FailedCommit, GroupEvent,
+    GroupPartition, Lag, OnCorrupt, OnOutOfRange, StartAt,
 };
 pub use error::{AdminError, CallError, ConfigError, ConsumeError, FlushError, SendError};
 pub use producer::{Delivered, Producer, ProducerBuilder, ProducerStats, Receipt, Receipts};

@@ -154,12 +154,16 @@ impl Image {
 }
 
 fn endpoint(broker: &BrokerEndpoint) -> (BrokerId, Arc<str>) {
-    let address = if broker.host.contains(':') {
-        format!("[{}]:{}", broker.host, broker.port)
+    (broker.id, address(&broker.host, broker.port))
+}
+
+/// What to connect to.
+pub(crate) fn address(host: &str, port: u16) -> Arc<str> {
+    if host.contains(':') {
+        format!("[{host}]:{port}").into()
     } else {
-        format!("{}:{}", broker.host, broker.port)
-    };
-    (broker.id, address.into())
+        format!("{host}:{port}").into()
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! loop of attempts for everything but produce and fetch, which have their own order to keep.
 
 mod attempts;
+mod coordinator;
 mod knowledge;
 mod offsets;
 

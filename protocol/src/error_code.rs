@@ -161,6 +161,40 @@ codes! {
     StorageFull = 100, Later, "storage full";
     /// The log directory failed and is offline.
     StorageOffline = 101, AfterRefresh, "storage offline";
+
+    // Groups
+    /// The coordinator has the group, and still reads what is stored about it.
+    CoordinatorLoading = 110, Later, "coordinator loading";
+    /// Another broker is the group's coordinator: ask for it again.
+    NotCoordinator = 111, AfterRefresh, "not the coordinator";
+    /// The group has no such member: it was taken for dead, or left. It may join anew.
+    UnknownMember = 112, Never, "unknown member";
+    /// The member was put out of the group, or has a newer life. It may join anew.
+    FencedMemberEpoch = 113, Never, "fenced member epoch";
+    /// The member's epoch has moved on: commit again with the one of the next heartbeat's answer.
+    StaleMemberEpoch = 114, Never, "stale member epoch";
+    /// No group of this name.
+    UnknownGroup = 115, Never, "unknown group";
+    /// The group has members, and this is done only without.
+    GroupNotEmpty = 116, Never, "group not empty";
+    /// A group's name has 1 to 255 bytes.
+    InvalidGroup = 117, Never, "invalid group";
+    /// The group has as many members as it may.
+    GroupFull = 118, Never, "group full";
+    /// The coordinator keeps as many groups as it may.
+    TooManyGroups = 119, Never, "too many groups";
+    /// The note with an offset is too long.
+    OffsetMetadataTooLarge = 120, Never, "offset metadata too large";
+    /// The pattern is no regular expression, or too large a one.
+    InvalidPattern = 121, Never, "invalid pattern";
+    /// Another member with this instance id is there.
+    InstanceInUse = 122, Never, "instance in use";
+    /// The offset lies beyond the end of the log.
+    OffsetBeyondEnd = 123, Never, "offset beyond the end";
+    /// The member does not own the partition.
+    NotOwned = 124, Never, "partition not owned";
+    /// The group is of the other kind.
+    GroupKind = 125, Never, "group of another kind";
 }
 
 impl ErrorCode {

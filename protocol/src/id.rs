@@ -126,6 +126,27 @@ impl ProducerEpoch {
     pub const NONE: Self = Self(-1);
 }
 
+number! {
+    /// Counts the changes of a group: of its members, their subscriptions, and the topics they read.
+    GroupEpoch(i32)
+}
+
+number! {
+    /// Tells which of its group's changes a member has carried out; what an old one asks is refused.
+    MemberEpoch(i32)
+}
+
+impl MemberEpoch {
+    /// A member joins, or joins again.
+    pub const JOIN: Self = Self(0);
+    /// A member leaves for good.
+    pub const LEAVE: Self = Self(-1);
+    /// A static member leaves and will be back: its partitions are kept for its session timeout.
+    pub const LEAVE_FOR_A_WHILE: Self = Self(-2);
+    /// Whoever asks is no member.
+    pub const NONE: Self = Self(-1);
+}
+
 unique! {
     /// Names a topic for good: a topic deleted and created again is another topic.
     TopicId
@@ -139,6 +160,11 @@ unique! {
 unique! {
     /// Names a cluster, so that a stranger's data folder is noticed.
     ClusterId
+}
+
+unique! {
+    /// Names one life of a group's member; on the wire as text.
+    MemberId
 }
 
 /// One partition of one topic.

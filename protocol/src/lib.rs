@@ -18,7 +18,7 @@ mod offset;
 
 pub use error_code::{ErrorCode, Retry};
 pub use id::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, PartitionIndex, ProducerEpoch, ProducerId,
-    TopicId, TopicName, TopicNameError, TopicPartition,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, GroupEpoch, MemberEpoch, MemberId,
+    PartitionIndex, ProducerEpoch, ProducerId, TopicId, TopicName, TopicNameError, TopicPartition,
 };
 pub use offset::{LeaderEpoch, Offset, Sequence, TimestampMs};

@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::read_pool::ReadPool;
 use super::{
-    Failure, delete_records, describe_cluster, describe_topics, fetch, init_producer, leader_epoch,
-    list_offsets, metadata, produce, topics,
+    Failure, compact_topics, delete_records, describe_cluster, describe_topics, fetch, groups,
+    init_producer, leader_epoch, list_offsets, metadata, produce, topics,
 };
 use crate::base::Clock;
 use crate::cluster::MetadataHandle;
 use crate::config::BrokerConfig;
-use crate::partition::Table;
+use crate::coordinator::{ClientInfo, Coordinator};
+use crate::partition::{CompactorHandle, Table};
 
 /// What handlers work with.
 pub(crate) struct Services {
@@ -25,6 +26,10 @@ pub(crate) struct Services {
     pub(crate) table: Arc<Table>,
     /// The cluster's metadata.
     pub(crate) metadata: MetadataHandle,
+    /// The groups whose coordinator this broker is.
+    pub(crate) groups: Coordinator,
+    /// What compacts logs.
+    pub(crate) compactor: CompactorHandle,
     /// Where reads that may wait for the disk are done.
     pub(crate) reads: ReadPool,
     /// The broker's own settings.
@@ -42,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) timeout: Duration,
     /// The listener that it came through: it is told the addresses of that one.
     pub(crate) listener: Arc<str>,
+    /// Who asks.
+    pub(crate) client: Arc<ClientInfo>,
 }
 
 /// A question, in the broker's own terms.
@@ -53,12 +60,14 @@ pub(crate) enum Request {
     DeleteTopics(topics::Delete),
     AlterTopics(topics::Alter),
     DescribeTopics(describe_topics::Request),
+    CompactTopics(compact_topics::Request),
     Produce(produce::Request),
     Fetch(fetch::Request),
     ListOffsets(list_offsets::Request),
     InitProducer(init_producer::Request),
     LeaderEpoch(leader_epoch::Request),
     DeleteRecords(delete_records::Request),
+    Group(groups::Request),
 }
 
 /// An answer, in the broker's own terms.
@@ -70,12 +79,14 @@ pub(crate) enum Response {
     DeleteTopics(topics::Outcomes),
     AlterTopics(topics::Outcomes),
     DescribeTopics(describe_topics::Response),
+    CompactTopics(compact_topics::Response),
     Produce(produce::Response),
     Fetch(fetch::Response),
     ListOffsets(list_offsets::Response),
     InitProducer(init_producer::Response),
     LeaderEpoch(leader_epoch::Response),
     DeleteRecords(delete_records::Response),
+    Group(groups::Response),
 }
 
 impl Response {
@@ -114,8 +125,10 @@ impl Response {
             Self::ListOffsets(response) => codes(&response.items),
             Self::LeaderEpoch(response) => codes(&response.items),
             Self::DeleteRecords(response) => codes(&response.items),
+            Self::CompactTopics(response) => codes(&response.items),
             Self::CreateTopics(response) => named(&response.topics),
             Self::DeleteTopics(response) | Self::AlterTopics(response) => named(&response.topics),
+            Self::Group(response) => response.failures(),
             Self::Metadata(_)
             | Self::DescribeCluster(_)
             | Self::DescribeTopics(_)
@@ -162,6 +175,9 @@ pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context
         Request::DescribeTopics(request) => {
             Begun::Done(Ok(Response::DescribeTopics(describe_topics::answer(&services, &request))))
         }
+        Request::CompactTopics(request) => {
+            Begun::Done(Ok(Response::CompactTopics(compact_topics::answer(&services, &request))))
+        }
         Request::LeaderEpoch(request) => {
             Begun::Done(Ok(Response::LeaderEpoch(leader_epoch::answer(&services, &request))))
         }
@@ -183,5 +199,6 @@ pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context
         Request::DeleteRecords(request) => {
             Begun::Waiting(Box::pin(delete_records::answer(services, request)))
         }
+        Request::Group(request) => groups::begin(services, request, context),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thalweg_protocol::{BrokerId, ClusterId};
 
+use super::groups::GroupsConfig;
 use super::listener::{Address, Listener, Voter};
 use super::setting::{Allowed, Raw, Value, settings};
 use super::topic_entries::TopicOverrides;
@@ -54,6 +55,8 @@ settings! {
         limits: Limits,
         /// Disks, files and the threads that look after them.
         storage: StorageConfig,
+        /// Consumer groups and their committed offsets.
+        groups: GroupsConfig,
         /// What is logged, and how.
         log: LogConfig,
         /// What is counted.
@@ -136,6 +139,16 @@ settings! {
         /// How often segments are checked against retention.ms and retention.bytes.
         retention_check_interval_ms: Millis = Millis::minutes(1),
             Allowed::Time(Millis::new(10), Millis::hours(24));
+        /// How often compacted topics are checked for whether a run is due.
+        compaction_check_interval_ms: Millis = Millis::seconds(15),
+            Allowed::Time(Millis::new(10), Millis::hours(24));
+        /// Memory for the keys of a compaction run, 24 bytes each and a third of that to spare; with less than the
+        /// keys need, a run takes several passes.
+        compaction_memory_max: ByteSize = ByteSize::mib(128),
+            Allowed::Size(ByteSize::kib(64), ByteSize::gib(64));
+        /// What compaction may read and write in a second, taken together.
+        compaction_bytes_per_second_max: ByteSize = ByteSize::mib(64),
+            Allowed::Size(ByteSize::kib(64), ByteSize::gib(64));
     }
 }
 

@@ -118,16 +118,6 @@ pub enum TopicConfigError {
         /// What is allowed, in words.
         allowed: String,
     },
-    /// The value is known, but this release cannot do it.
-    #[error("{key} cannot be {found:?} yet: {why}")]
-    NotYet {
-        /// The setting.
-        key: &'static str,
-        /// The value.
-        found: String,
-        /// What is missing.
-        why: &'static str,
-    },
     /// The same setting is given twice.
     #[error("{0} is given twice")]
     Twice(&'static str),

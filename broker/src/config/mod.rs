@@ -9,6 +9,7 @@
 mod broker;
 mod error;
 mod file;
+mod groups;
 mod listener;
 mod nearest;
 mod overlay;
@@ -20,9 +21,10 @@ mod topic_values;
 mod validate;
 
 pub use broker::{BrokerConfig, Limits, LogConfig, LogFormat, MetricsConfig, StorageConfig};
+pub use groups::{GroupRetention, GroupsConfig};
 pub use error::{ConfigError, ConfigErrors, Origin, TopicConfigError};
 pub use listener::{Address, AddressError, Listener, Protocol, Voter};
 pub use overlay::Sources;
 pub use topic::{DescribedSetting, SettingSource, TopicConfig, TopicFacts};
-pub use topic_entries::{Scope, TopicOverrides};
+pub use topic_entries::TopicOverrides;
 pub use topic_values::{CleanupPolicy, Durability, Ratio, StoredCompression, TimestampType};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::broker::BrokerConfig;
 use super::error::TopicConfigError;
 use super::setting::Raw;
-use super::topic_entries::{Scope, TopicOverrides};
+use super::topic_entries::TopicOverrides;
 use super::topic_values::{
     CleanupPolicy, Durability, Ratio, StoredCompression, TimestampType, TopicValue, Unit,
 };
@@ -142,7 +142,7 @@ topic_settings! {
     /// What happens to old records: whole segments are deleted by age and size, or compacted so that the
     /// last record of each key stays.
     cleanup_policy: CleanupPolicy = "cleanup.policy", CleanupPolicy::Delete, Count ANY,
-        "\"delete\", or for the broker's own topics also \"compact\" and \"compact,delete\"";
+        "\"delete\", \"compact\" or \"compact,delete\"";
     /// Batches are stored and sent on as the producer compressed them.
     compression_type: StoredCompression = "compression.type", StoredCompression::Producer,
         Count ANY, "\"producer\": batches stay as the producer compressed them";
@@ -155,6 +155,10 @@ topic_settings! {
     /// One index entry for so many bytes of log: fewer make reads seek faster and indexes larger.
     index_interval_bytes: u32 = "index.interval.bytes", 4_096, Bytes (0, I32_MAX),
         "a size from 0 to 2147483647 bytes (such as 4096 or 4KiB)";
+    /// A record that could be compacted away is so at the latest after this time, however small the share of
+    /// the log that has changed, in ms; the default waits for the share.
+    max_compaction_lag_ms: i64 = "max.compaction.lag.ms", i64::MAX, Ms (1, i64::MAX),
+        "a time of 1 ms or more (such as 86400000 or 1d)";
     /// The largest batch that a producer may send, in bytes, as it is stored.
     max_message_bytes: u32 = "max.message.bytes", 1_048_588, Bytes (128, I32_MAX),
         "a size from 128 to 2147483647 bytes (such as 1048588 or 1MiB)";
@@ -212,11 +216,10 @@ impl TopicConfig {
     pub fn check_entries(
         broker: &BrokerConfig,
         own: &BTreeMap<String, String>,
-        scope: Scope,
         replication_factor: Option<i32>,
     ) -> Result<(), TopicConfigError> {
         let entries = own.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let own = TopicOverrides::from_entries(entries, scope)?;
+        let own = TopicOverrides::from_entries(entries)?;
         let frame_bytes_max = broker.limits.frame_bytes_max.bytes();
         Self::resolve(&broker.topic_defaults, &own)
             .check(&TopicFacts { replication_factor, frame_bytes_max })

@@ -15,15 +15,6 @@ const INSTEAD: &[(&str, &str)] = &[
     ("message.timestamp.difference.max.ms", "message.timestamp.before.max.ms"),
 ];
 
-/// Whose topic is being made or changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// A client's.
-    Client,
-    /// The broker's own, which may be compacted.
-    Internal,
-}
-
 /// The settings that somebody gave a topic, or the broker for all topics. Keys are known and values
 /// within their ranges, in the form in which Kafka's tools write them; the defaults are not here.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -40,7 +31,6 @@ impl TopicOverrides {
     /// Checks each setting by itself. [`super::TopicConfig::check`] says whether they go together.
     pub fn from_entries<'a>(
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
-        scope: Scope,
     ) -> Result<Self, TopicConfigError> {
         let mut overrides = Self::new();
         for (name, value) in entries {
@@ -48,7 +38,7 @@ impl TopicOverrides {
             if overrides.entries.contains_key(key.name) {
                 return Err(TopicConfigError::Twice(key.name));
             }
-            overrides.put(key, &Raw::Loose(value.to_owned()), scope)?;
+            overrides.put(key, &Raw::Loose(value.to_owned()))?;
         }
         Ok(overrides)
     }
@@ -64,7 +54,6 @@ impl TopicOverrides {
     pub fn with_changes<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-        scope: Scope,
     ) -> Result<Self, TopicConfigError> {
         let mut changed = self.clone();
         let mut seen = Vec::new();
@@ -81,7 +70,7 @@ impl TopicOverrides {
                 return Err(TopicConfigError::Twice(key.name));
             }
             seen.push(key.name);
-            changed.put(key, &Raw::Loose(value.to_owned()), scope)?;
+            changed.put(key, &Raw::Loose(value.to_owned()))?;
         }
         Ok(changed)
     }
@@ -89,10 +78,10 @@ impl TopicOverrides {
     /// Sets one of the broker's own defaults for topics.
     pub(super) fn set(&mut self, name: &str, raw: &Raw) -> Result<(), Refused> {
         let key = known(name).map_err(|_| Refused::Unknown)?;
-        self.put(key, raw, Scope::Client).map_err(|_| Refused::Value(key.allowed.to_owned()))
+        self.put(key, raw).map_err(|_| Refused::Value(key.allowed.to_owned()))
     }
 
-    fn put(&mut self, key: &TopicKey, raw: &Raw, scope: Scope) -> Result<(), TopicConfigError> {
+    fn put(&mut self, key: &TopicKey, raw: &Raw) -> Result<(), TopicConfigError> {
         let Some(value) = (key.normal)(raw) else {
             return Err(TopicConfigError::Value {
                 key: key.name,
@@ -100,13 +89,6 @@ impl TopicOverrides {
                 allowed: key.allowed.to_owned(),
             });
         };
-        if scope == Scope::Client && key.name == "cleanup.policy" && value != "delete" {
-            return Err(TopicConfigError::NotYet {
-                key: key.name,
-                found: value,
-                why: "this release compacts only the broker's own topics",
-            });
-        }
         self.entries.insert(key.name.to_owned(), value);
         Ok(())
     }

@@ -46,6 +46,15 @@ pub enum StoredCompression {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ratio(pub f64);
 
+impl Ratio {
+    /// The share in millionths.
+    pub fn ppm(self) -> u32 {
+        let ppm = (self.0.clamp(0.0, 1.0) * 1_000_000.0).round();
+        // Whole and within the range: the text of it is a number of at most seven digits.
+        format!("{ppm:.0}").parse().unwrap_or(1_000_000)
+    }
+}
+
 /// How the numbers of a setting may be written beside plain digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {

@@ -96,6 +96,12 @@ pub(super) fn topic(config: &TopicConfig, facts: &TopicFacts) -> Result<(), Topi
              always be refused",
             config.min_insync_replicas,
         )
+    } else if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
+        format!(
+            "min.compaction.lag.ms is {}, more than max.compaction.lag.ms, {}: a record would have to go \
+             before it may",
+            config.min_compaction_lag_ms, config.max_compaction_lag_ms,
+        )
     } else {
         return Ok(());
     };

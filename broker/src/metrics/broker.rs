@@ -7,7 +7,9 @@ use std::time::Duration;
 use metrics::{Counter, Gauge};
 use thalweg_protocol::{PartitionIndex, TimestampMs, TopicName};
 
+use super::compaction::CompactionMetrics;
 use super::connections::ConnectionMetrics;
+use super::coordinator::CoordinatorMetrics;
 use super::directories::DirectoryMetrics;
 use super::names;
 use super::process;
@@ -27,6 +29,10 @@ pub struct Metrics {
     pub broker: BrokerMetrics,
     /// Sockets.
     pub connections: Arc<ConnectionMetrics>,
+    /// Compaction.
+    pub compaction: Arc<CompactionMetrics>,
+    /// Groups.
+    pub coordinator: Arc<CoordinatorMetrics>,
 }
 
 /// Figures of the broker as a whole.
@@ -76,6 +82,8 @@ impl Metrics {
             partitions: Partitions::new(registry.clone(), config.partition_series_max),
             broker: BrokerMetrics::new(&registry),
             connections: Arc::new(ConnectionMetrics::new(&registry)),
+            compaction: Arc::new(CompactionMetrics::new(&registry, config.partition_series_max)),
+            coordinator: Arc::new(CoordinatorMetrics::new(&registry)),
             registry,
         })
     }

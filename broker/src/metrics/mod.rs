@@ -8,7 +8,9 @@
 //! ends with it; showing all of them takes no lock that a request waits for.
 
 mod broker;
+mod compaction;
 mod connections;
+mod coordinator;
 mod directories;
 mod histogram;
 mod names;
@@ -20,6 +22,8 @@ mod topics;
 
 pub use broker::{BrokerMetrics, Metrics};
 pub use connections::{ConnectionMetrics, UnderWay};
+pub use compaction::CompactionMetrics;
+pub use coordinator::CoordinatorMetrics;
 pub use directories::{DirectoryMetrics, DirectoryState, RecoveryMetrics, SyncMetrics};
 pub use histogram::Histogram;
 pub use names::{ALL, Kind, Metric, Unit};

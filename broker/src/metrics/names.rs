@@ -71,6 +71,23 @@ const PARTS: &[u64] =
 /// How many logs one sync brings to the disk.
 const GROUP_SIZES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096, 16_384];
 
+/// How long a compaction run takes.
+const RUN_TIMES: &[u64] = &[
+    10 * MS,
+    50 * MS,
+    100 * MS,
+    500 * MS,
+    S,
+    5 * S,
+    10 * S,
+    30 * S,
+    60 * S,
+    300 * S,
+    600 * S,
+    1_800 * S,
+    3_600 * S,
+];
+
 /// Declares the metrics and lists them.
 macro_rules! metrics {
     ($($name:ident = $kind:expr, $text:literal, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
@@ -234,6 +251,40 @@ metrics! {
         "Bytes above the recovery point that were cut off and kept aside.";
     CORRUPT_RANGES = Counter, "thalweg_corrupt_ranges_total", Count, ["directory"],
         "Damaged ranges found in what was on stable storage, by a start or by the scrub.";
+
+    // compaction
+    COMPACTION_RUNS = Counter, "thalweg_compaction_runs_total", Count, [],
+        "Runs that ended well, those that had nothing to change included.";
+    COMPACTION_FAILURES = Counter, "thalweg_compaction_failures_total", Count, [],
+        "Runs that failed; their logs stay as they are and are tried again later.";
+    COMPACTION_SECONDS = Histogram(RUN_TIMES), "thalweg_compaction_seconds", Seconds, [],
+        "How long the runs took that ended well, the throttle's waits included.";
+    COMPACTION_READ_BYTES = Counter, "thalweg_compaction_read_bytes_total", Bytes, [],
+        "Bytes of batches read to be rewritten, in all passes.";
+    COMPACTION_BEFORE_BYTES = Counter, "thalweg_compaction_before_bytes_total", Bytes, [],
+        "Bytes of segments that were exchanged for compacted ones.";
+    COMPACTION_AFTER_BYTES = Counter, "thalweg_compaction_after_bytes_total", Bytes, [],
+        "Bytes of the compacted segments that took their place.";
+    COMPACTION_REMOVED_RECORDS = Counter, "thalweg_compaction_removed_records_total", Count, [],
+        "Records that went: older ones of their keys, and tombstones whose time had come.";
+    DIRTY_RATIO = Gauge, "thalweg_partition_dirty_ratio", Count, ["topic", "partition"],
+        "The share of a compacted log's closed segments that was not compacted yet.";
+    COMPACTION_FAILED = Gauge, "thalweg_partition_compaction_failed", Count, ["topic", "partition"],
+        "1 when the last compaction run of this log failed; topic compact --status says why.";
+
+    // groups
+    SHARD_LOADS = Counter, "thalweg_group_shard_loads_total", Count, [],
+        "Shards of __consumer_offsets that were read to their end.";
+    SHARD_LOAD_FAILURES = Counter, "thalweg_group_shard_load_failures_total", Count, [],
+        "Attempts to read a shard that failed; each is followed by another.";
+    SHARD_RELOADS = Counter, "thalweg_group_shard_reloads_total", Count, [],
+        "Shards that were read anew because something could not be written.";
+    SHARD_LOAD_RECORDS = Counter, "thalweg_group_shard_load_records_total", Count, [],
+        "Records read while shards were loaded.";
+    SHARD_LOAD_SECONDS = Gauge, "thalweg_group_shard_load_seconds", Seconds, [],
+        "How long the last loading of a shard took.";
+    FENCED_MEMBERS = Counter, "thalweg_group_fenced_members_total", Count, [],
+        "Members that were taken out: no sign of life, or they did not let go in time.";
 }
 
 #[cfg(test)]

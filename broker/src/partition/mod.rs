@@ -13,6 +13,7 @@
 //! Invariants: log start <= high watermark <= log end; readers see what is below the high watermark only; an
 //! append under an older leader epoch than the current one changes nothing.
 
+mod compactor;
 mod directory;
 mod error;
 mod flusher;
@@ -31,6 +32,7 @@ mod settings;
 mod table;
 mod waiters;
 
+pub use compactor::{Compactor, CompactorHandle, CompactorOptions, Standing};
 pub use directory::Directory;
 pub use error::PartitionError;
 pub use flusher::{Flusher, Worker as FlusherWorker};

@@ -83,7 +83,7 @@ pub struct Partition {
     log: Mutex<Option<Log>>,
     replica: Mutex<Replica>,
     pub(super) reader: LogReader,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     settings: ArcSwap<Settings>,
     waiters: Waiters,
     /// Published by the effects of `replica`, read by everybody.
@@ -126,6 +126,11 @@ impl Partition {
             traffic: parts.traffic,
             figures: parts.figures,
         }
+    }
+
+    /// The topic's name, for people.
+    pub const fn topic(&self) -> &TopicName {
+        &self.topic
     }
 
     /// Which partition it is.
@@ -443,6 +448,11 @@ impl Partition {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Gives the log under its lock for a moment; false once it is closed or in doubt.
+    pub(super) fn with_log(&self, with: &mut dyn FnMut(&mut Log)) -> bool {
+        self.lock_log().is_ok_and(|mut log| log.as_mut().map(with).is_some())
     }
 
     fn lock_log(&self) -> Result<MutexGuard<'_, Option<Log>>, PartitionError> {

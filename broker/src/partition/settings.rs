@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use thalweg_protocol::batch::TimestampType;
-use thalweg_storage::LogOptions;
+use thalweg_storage::{CompactionOptions, LogOptions};
 
 use super::high_watermark::Durability;
 use super::leader::Rules;
@@ -70,13 +70,22 @@ impl Settings {
 }
 
 fn log_options(broker: &BrokerConfig, topic: &TopicConfig) -> LogOptions {
+    let deletes = topic.cleanup_policy != CleanupPolicy::Compact;
+    let compaction = (topic.cleanup_policy != CleanupPolicy::Delete).then(|| CompactionOptions {
+        dirty_ppm_min: topic.min_cleanable_dirty_ratio.ppm(),
+        lag_ms_min: topic.min_compaction_lag_ms,
+        lag_ms_max: topic.max_compaction_lag_ms,
+        delete_retention_ms: topic.delete_retention_ms,
+    });
     LogOptions {
         segment_bytes: topic.segment_bytes,
-        segment_ms: topic.segment_ms,
+        segment_ms: compaction
+            .map_or(topic.segment_ms, |it| topic.segment_ms.min(it.lag_ms_half())),
         index_interval_bytes: topic.index_interval_bytes,
         batch_bytes_max: topic.max_message_bytes,
-        retention_ms: (topic.retention_ms >= 0).then_some(topic.retention_ms),
-        retention_bytes: u64::try_from(topic.retention_bytes).ok(),
+        retention_ms: (deletes && topic.retention_ms >= 0).then_some(topic.retention_ms),
+        retention_bytes: u64::try_from(topic.retention_bytes).ok().filter(|_| deletes),
+        compaction,
         timestamp_type: match topic.message_timestamp_type {
             config::TimestampType::CreateTime => TimestampType::CreateTime,
             config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,

@@ -27,6 +27,7 @@ use super::pinning::{PINNED_MAX, Pinning};
 use super::requests::{DOOR, RequestCounts};
 use crate::api::{Begun, Context, Failure, Request, Services, begin};
 use crate::base::Monotonic;
+use crate::coordinator::ClientInfo;
 use crate::frontend::native::{Decoded, decode};
 use crate::metrics::ConnectionMetrics;
 use crate::transport::Outbox;
@@ -112,6 +113,8 @@ pub(super) struct Connection {
     /// The bytes of the requests in `waiting`.
     waiting_bytes: usize,
     peer: Peer,
+    /// The same for handlers.
+    client: Arc<ClientInfo>,
     listener: Arc<str>,
     services: Arc<Services>,
     requests: Arc<RequestCounts>,
@@ -146,6 +149,10 @@ impl Connection {
             pinning,
             waiting: FuturesUnordered::new(),
             waiting_bytes: 0,
+            client: Arc::new(ClientInfo {
+                name: peer.name.clone(),
+                host: peer.address.ip().to_string(),
+            }),
             peer,
             listener: Arc::clone(&door.name),
             services: Arc::clone(&door.services),
@@ -279,8 +286,11 @@ impl Connection {
                 return Ok(());
             }
         };
-        let context =
-            Context { timeout: self.timeout(&header), listener: Arc::clone(&self.listener) };
+        let context = Context {
+            timeout: self.timeout(&header),
+            listener: Arc::clone(&self.listener),
+            client: Arc::clone(&self.client),
+        };
         match begin(&self.services, request, context) {
             Begun::Done(answer) => self.send(asked.answer(answer)),
             Begun::Waiting(waiting) => {

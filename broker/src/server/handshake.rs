@@ -33,8 +33,8 @@ pub(super) struct Introduction {
 /// Who is at the other end.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    address: SocketAddr,
-    name: String,
+    pub(super) address: SocketAddr,
+    pub(super) name: String,
 }
 
 impl fmt::Display for Peer {

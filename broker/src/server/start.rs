@@ -25,8 +25,12 @@ use super::requests::RequestCounts;
 use crate::api::{ReadPool, Services};
 use crate::base::{Clock, Readiness, SystemClock, Tasks};
 use crate::config::BrokerConfig;
+use crate::coordinator::{Coordinator, CoordinatorOptions};
 use crate::metrics::{Metrics, amount};
-use crate::partition::{Maintenance, MaintenanceOptions, Scrub, ScrubOptions, Table};
+use crate::partition::{
+    Compactor, CompactorHandle, CompactorOptions, Maintenance, MaintenanceOptions, Scrub, ScrubOptions,
+    Table,
+};
 use crate::replication::{Assignment, AssignmentOptions};
 
 use directories::{
@@ -53,6 +57,7 @@ pub struct Broker {
     pub(super) maintenance: Option<Maintenance>,
     pub(super) scrub: Option<Scrub>,
     pub(super) workers: DirectoryWorkers,
+    pub(super) compactor: Option<Compactor>,
     pub(super) data: Option<Runtime>,
     pub(super) control: Option<Runtime>,
 }
@@ -92,9 +97,10 @@ impl Broker {
         let assignment = parts.assign()?;
         let maintenance = parts.maintain()?;
         let scrub = parts.scrub()?;
+        let compactor = parts.compact()?;
         let addresses = sockets.iter().map(|(.., address)| *address).collect();
         let connections = supervised(&parts.metrics);
-        parts.open_doors(sockets, &tasks, &connections);
+        parts.open_doors(sockets, &tasks, &connections, compactor.handle());
         readiness.ready("start");
         Ok(Self {
             addresses,
@@ -108,6 +114,7 @@ impl Broker {
             maintenance: Some(maintenance),
             scrub: Some(scrub),
             workers,
+            compactor: Some(compactor),
             data: Some(parts.data),
             control: Some(parts.control),
         })
@@ -252,11 +259,45 @@ impl Parts {
         limits
     }
 
+    fn compact(&self) -> Result<Compactor, StartError> {
+        let storage = &self.config.storage;
+        let memory = storage.compaction_memory_max.bytes();
+        let options = CompactorOptions {
+            interval: storage.compaction_check_interval_ms.duration(),
+            memory_bytes_max: usize::try_from(memory).unwrap_or(usize::MAX),
+            bytes_per_second_max: storage.compaction_bytes_per_second_max.bytes(),
+        };
+        let (table, clock) = (Arc::clone(&self.table), Arc::clone(&self.clock));
+        Compactor::start(options, table, clock, Arc::clone(&self.metrics.compaction))
+            .map_err(StartError::Thread)
+    }
+
+    /// Looks after the groups whose shards are led here.
+    fn coordinate(&self) -> Coordinator {
+        Coordinator::start(CoordinatorOptions {
+            config: Arc::clone(&self.config),
+            table: Arc::clone(&self.table),
+            metadata: self.membership.metadata.clone(),
+            clock: Arc::clone(&self.clock),
+            control: self.control.handle().clone(),
+            data: self.data.handle().clone(),
+            metrics: Arc::clone(&self.metrics.coordinator),
+        })
+    }
+
     /// Accepts connections on every listener.
-    fn open_doors(&self, sockets: Sockets, tasks: &Tasks, connections: &Tasks) {
+    fn open_doors(
+        &self,
+        sockets: Sockets,
+        tasks: &Tasks,
+        connections: &Tasks,
+        compactor: CompactorHandle,
+    ) {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
+            groups: self.coordinate(),
+            compactor,
             reads: ReadPool::new(READS_MAX, self.metrics.broker.cold_reads.clone()),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),

@@ -42,6 +42,9 @@ impl Broker {
             // Its panic was counted and logged.
             drop(assignment.join());
         }
+        if let Some(compactor) = self.compactor.take() {
+            compactor.stop();
+        }
         if let Some(maintenance) = self.maintenance.take() {
             maintenance.stop();
         }

@@ -12,6 +12,8 @@
 //!
 //! What is expected comes from what was appended, never from what lies on the disk.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
@@ -31,8 +33,8 @@ use thalweg_protocol::{
 };
 use thalweg_storage::fs::OsFileSystem;
 use thalweg_storage::{
-    CheckedBatch, FileKind, FileName, Log, LogDir, LogDirOptions, LogOptions, OpenFiles, Owner,
-    PartitionMetadata, RecoveryMark,
+    CheckedBatch, CompactionOptions, CompactionRequest, FileKind, FileName, Log, LogDir,
+    LogDirOptions, LogOptions, OpenFiles, Owner, PartitionMetadata, RecoveryMark, compact,
 };
 
 type Failure = Box<dyn Error>;
@@ -54,6 +56,8 @@ enum Turn {
     Recovered,
     /// Cut back in the middle, then written on.
     Cut,
+    /// Compacted, but for the end.
+    Compacted,
     /// Stored as a follower does, transactions with their markers included.
     Replicated,
 }
@@ -82,6 +86,9 @@ fn kinds() -> Vec<Kind> {
         (Turn::Recovered, Compression::None),
         (Turn::Cut, Compression::Lz4),
         (Turn::Cut, Compression::None),
+        (Turn::Compacted, Compression::None),
+        (Turn::Compacted, Compression::Zstd),
+        (Turn::Compacted, Compression::Snappy),
         (Turn::Replicated, Compression::Gzip),
         (Turn::Replicated, Compression::None),
     ] {
@@ -92,9 +99,12 @@ fn kinds() -> Vec<Kind> {
 
 /// A batch that was appended, in the words of the dump tool.
 struct Told {
-    base_offset: Offset,
-    text: String,
-    records: i32,
+    header: BatchHeader,
+    append_time: Option<TimestampMs>,
+    /// With their offsets in the batch.
+    records: Vec<(i32, DraftRecord)>,
+    /// Until when its tombstones stay.
+    horizon: Option<TimestampMs>,
     producer: Option<(ProducerId, String)>,
 }
 
@@ -105,7 +115,10 @@ struct Draft {
     records: Vec<DraftRecord>,
 }
 
+#[derive(Clone)]
 struct DraftRecord {
+    key: Option<String>,
+    is_tombstone: bool,
     timestamp: TimestampMs,
     sizes: (i64, i64),
     header_keys: Vec<&'static str>,
@@ -188,7 +201,9 @@ impl Scribe {
                 let _ = write!(content, " {name}: {text}");
             }
         }
-        DraftRecord { timestamp, sizes: (size(&key), size(&value)), header_keys, content }
+        let sizes = (size(&key), size(&value));
+        let is_tombstone = key.is_some() && value.is_none();
+        DraftRecord { key, is_tombstone, timestamp, sizes, header_keys, content }
     }
 
     fn append(
@@ -233,6 +248,8 @@ impl Scribe {
         log.append_replicated(&marker, now)?;
         let kind = if is_commit { "COMMIT" } else { "ABORT" };
         let record = DraftRecord {
+            key: None,
+            is_tombstone: false,
             timestamp: stored.max_timestamp,
             sizes: (4, 6),
             header_keys: Vec::new(),
@@ -242,22 +259,117 @@ impl Scribe {
         Ok(())
     }
 
-    /// Writes down what the dump tool must say of a batch.
+    /// Takes note of a batch that was appended.
     fn tell(
         &mut self,
         header: &BatchHeader,
         records: &[DraftRecord],
         append_time: Option<TimestampMs>,
     ) {
-        let clock = if append_time.is_some() { "LogAppendTime" } else { "CreateTime" };
+        let has_sequence = header.base_sequence != Sequence::NONE;
+        let producer = (header.is_idempotent() && has_sequence).then(|| {
+            let text = format!(
+                "producerId: {} producerEpoch: {} firstSequence: {} lastSequence: {} lastOffset: {}",
+                header.producer.get(),
+                header.producer_epoch.get(),
+                header.base_sequence.get(),
+                header.last_sequence().get(),
+                header.last_offset(),
+            );
+            (header.producer, text)
+        });
+        let records = (0..).zip(records.iter().cloned()).collect();
+        self.told.push(Told { header: *header, append_time, records, horizon: None, producer });
+    }
+
+    /// Compacts the log, and says by its own lights what is left of it: what was told becomes that.
+    fn compact(&mut self, log: Log, now: TimestampMs) -> Result<Log, Failure> {
+        let reader = log.reader();
+        let log = RefCell::new(log);
+        log.borrow_mut().roll()?;
+        reader.sync()?;
+        let request = CompactionRequest {
+            high_watermark: reader.log_end(),
+            now,
+            memory_bytes_max: 1 << 20,
+            is_asked: true,
+        };
+        let with_log = |with: &mut dyn FnMut(&mut Log)| {
+            with(&mut log.borrow_mut());
+            true
+        };
+        let done = compact(&reader, &with_log, &request, &mut |_| true)?;
+        assert!(done.removed_records > 0 && done.groups > 0, "{done:?}");
+        let mut latest = HashMap::new();
+        for told in &self.told {
+            for (delta, record) in told.records.iter().filter(|(_, it)| it.key.is_some()) {
+                latest.insert(record.key.clone(), (told.header.base_offset, *delta));
+            }
+        }
+        let remembered: HashSet<Offset> =
+            PRODUCERS.iter().flat_map(|id| self.last_five(*id)).collect();
+        let mut left: Vec<Told> = Vec::new();
+        for mut told in std::mem::take(&mut self.told) {
+            let base = told.header.base_offset;
+            let stays = |delta: i32, record: &DraftRecord| {
+                record.key.is_none() || latest.get(&record.key) == Some(&(base, delta))
+            };
+            told.records.retain(|(delta, record)| stays(*delta, record));
+            told.header.record_count = i32::try_from(told.records.len())?;
+            if told.records.iter().any(|(_, record)| record.is_tombstone) {
+                told.horizon = Some(now.plus(CompactionOptions::default().delete_retention_ms));
+            }
+            let newest = told.records.iter().map(|(_, record)| record.timestamp).max();
+            told.header.max_timestamp = newest.unwrap_or(TimestampMs::NONE);
+            if newest.is_none() {
+                told.header.attributes = told.header.attributes.with_compression(Compression::None);
+            }
+            if newest.is_some() || remembered.contains(&told.header.last_offset()) {
+                left.push(told);
+                continue;
+            }
+            let hole = left.last_mut().filter(|last| {
+                !last.header.is_idempotent()
+                    && last.header.record_count == 0
+                    && last.header.leader_epoch == told.header.leader_epoch
+            });
+            if let Some(hole) = hole {
+                hole.header.last_offset_delta += told.header.last_offset_delta + 1;
+                continue;
+            }
+            told.header.producer = ProducerId::NONE;
+            told.header.producer_epoch = ProducerEpoch::NONE;
+            told.header.base_sequence = Sequence::NONE;
+            told.producer = None;
+            left.push(told);
+        }
+        self.told = left;
+        Ok(log.into_inner())
+    }
+
+    fn last_five(&self, id: ProducerId) -> Vec<Offset> {
+        let batches = self.told.iter().rev().filter(|told| told.header.producer == id);
+        batches.take(5).map(|told| told.header.last_offset()).collect()
+    }
+}
+
+impl Told {
+    /// What the dump tool must say of the batch.
+    fn text(&self) -> String {
+        let header = &self.header;
+        let clock = if self.append_time.is_some() { "LogAppendTime" } else { "CreateTime" };
         let (base, last) = (header.base_offset, header.last_offset());
         let has_sequence = header.base_sequence != Sequence::NONE;
         let last_sequence =
             if has_sequence { header.last_sequence() } else { Sequence::NONE }.get();
+        let horizon = self.horizon.map_or_else(
+            || "OptionalLong.empty".to_owned(),
+            |horizon| format!("OptionalLong[{}]", horizon.get()),
+        );
         let mut text = format!(
             "baseOffset: {base} lastOffset: {last} count: {} baseSequence: {} lastSequence: \
              {last_sequence} producerId: {} producerEpoch: {} partitionLeaderEpoch: {} \
-             isTransactional: {} isControl: {} deleteHorizonMs: OptionalLong.empty {clock}: {} \
+             isTransactional: {} isControl: {} deleteHorizonMs: {horizon} {clock}: {} \
              magic: 2 compresscodec: {} isvalid: true\n",
             header.record_count,
             header.base_sequence.get(),
@@ -266,34 +378,24 @@ impl Scribe {
             header.leader_epoch.get(),
             header.attributes.is_transactional(),
             header.attributes.is_control(),
-            append_time.unwrap_or(header.max_timestamp).get(),
+            self.append_time.unwrap_or(header.max_timestamp).get(),
             header.attributes.compression().map_or("?", Compression::name),
         );
-        for (delta, record) in (0_i32..).zip(records) {
-            let timestamp = append_time.unwrap_or(record.timestamp).get();
-            let sequence = if has_sequence { header.base_sequence.plus(delta).get() } else { -1 };
+        for (delta, record) in &self.records {
+            let timestamp = self.append_time.unwrap_or(record.timestamp).get();
+            let sequence = if has_sequence { header.base_sequence.plus(*delta).get() } else { -1 };
             let _ = writeln!(
                 text,
                 "| offset: {} {clock}: {timestamp} keySize: {} valueSize: {} sequence: {sequence} \
                  headerKeys: [{}]{}",
-                base.plus(delta.into()),
+                base.plus(i64::from(*delta)),
                 record.sizes.0,
                 record.sizes.1,
                 record.header_keys.join(","),
                 record.content,
             );
         }
-        let producer = (header.is_idempotent() && has_sequence).then(|| {
-            let text = format!(
-                "producerId: {} producerEpoch: {} firstSequence: {} lastSequence: {last_sequence} \
-                 lastOffset: {last}",
-                header.producer.get(),
-                header.producer_epoch.get(),
-                header.base_sequence.get(),
-            );
-            (header.producer, text)
-        });
-        self.told.push(Told { base_offset: base, text, records: header.record_count, producer });
+        text
     }
 }
 
@@ -318,6 +420,7 @@ fn options(kind: Kind) -> LogOptions {
         // The first is Kafka's own.
         index_interval_bytes: if is_plain { 4096 } else { 1024 },
         timestamp_type: kind.timestamp_type,
+        compaction: (kind.turn == Turn::Compacted).then(CompactionOptions::default),
         ..LogOptions::default()
     }
 }
@@ -364,8 +467,11 @@ fn write_log(
         if kind.turn == Turn::Recovered && number % 60 == 45 {
             log = recover(dir, log, options(kind), now(number))?;
         }
+        if kind.turn == Turn::Compacted && number == 120 {
+            log = scribe.compact(log, now(number))?;
+        }
         if kind.turn == Turn::Cut && number == 100 {
-            let middle = scribe.told.get(70).map_or(Offset::ZERO, |told| told.base_offset);
+            let middle = scribe.told.get(70).map_or(Offset::ZERO, |told| told.header.base_offset);
             log.truncate(middle, now(number))?;
             assert_eq!(log.log_end(), middle, "a batch begins there");
             scribe.told.truncate(70);
@@ -419,7 +525,7 @@ fn main() -> Result<(), Failure> {
         if kind.turn == Turn::Cut {
             cut.push((at, kind));
         }
-        let records: i32 = scribe.told.iter().map(|told| told.records).sum();
+        let records: i32 = scribe.told.iter().map(|told| told.header.record_count).sum();
         let Kind { codec, is_idempotent, timestamp_type, turn } = kind;
         writeln!(
             partitions,
@@ -427,7 +533,7 @@ fn main() -> Result<(), Failure> {
             scribe.told.len(),
         )?;
         writeln!(expected, "== {at}")?;
-        scribe.told.iter().for_each(|told| expected.push_str(&told.text));
+        scribe.told.iter().for_each(|told| expected.push_str(&told.text()));
         for id in PRODUCERS {
             let mut told = scribe.told.iter().rev().filter_map(|told| told.producer.as_ref());
             if let Some((_, text)) = told.find(|(producer, _)| *producer == id) {

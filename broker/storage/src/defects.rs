@@ -64,6 +64,48 @@ defects! {
     ReadAboveHighWatermark = "read-above-high-watermark",
     /// Records above the high watermark may be deleted.
     DeleteAboveHighWatermark = "delete-above-high-watermark",
+    /// Compaction removes a tombstone when it first sees it.
+    DropTombstoneEarly = "drop-tombstone-early",
+    /// How long a tombstone stays counts from its segment's newest record instead of from a horizon in its batch.
+    HorizonFromFileTime = "horizon-from-file-time",
+    /// A compacted file takes the place of the old ones before it is synced.
+    SwapWithoutSync = "swap-without-sync",
+    /// The old files go before the compacted one counts.
+    RemoveBeforeSwap = "remove-before-swap",
+    /// Batches that a producer's state is made of go with their last record.
+    LoseEmptiedProducers = "lose-emptied-producers",
+    /// Compaction looks at records that are not committed and synced.
+    CompactAboveStableEnd = "compact-above-stable-end",
+    /// Keys are told apart by eight bits.
+    ShortKeyHash = "short-key-hash",
+    /// A hole reaches from one leader epoch into the next.
+    HoleAcrossEpochs = "hole-across-epochs",
+    /// A group takes a commit in whatever epoch its member says.
+    IgnoreMemberEpoch = "ignore-member-epoch",
+    /// A group takes a commit for a partition that the member does not own.
+    CommitNotOwned = "commit-not-owned",
+    /// A partition goes to its new owner while the old one still reads it.
+    AssignBeforeRelease = "assign-before-release",
+    /// A member that was told to let go is believed by what it said before.
+    BelieveOldReports = "believe-old-reports",
+    /// With any change of its target a member has to stop everything.
+    RevokeWhatStays = "revoke-what-stays",
+    /// A member that gives no sign of life stays in its group.
+    NeverFence = "never-fence",
+    /// A member that does not let go is waited for without end.
+    WaitForDrainForEver = "wait-for-drain-for-ever",
+    /// A static member takes the place of one that is alive.
+    TakeOverLiveInstance = "take-over-live-instance",
+    /// Groups do not notice that topics grow, come or go.
+    IgnoreTopicGrowth = "ignore-topic-growth",
+    /// Offsets of a group with members expire.
+    ExpireLiveGroup = "expire-live-group",
+    /// A shard that is read back forgets that things were taken away.
+    ReplaySkipsTombstones = "replay-skips-tombstones",
+    /// A coordinator answers before it has read its shard.
+    AnswerWhileLoading = "answer-while-loading",
+    /// A commit is answered before it is durable.
+    AckCommitEarly = "ack-commit-early",
 }
 
 impl fmt::Display for Defect {

@@ -223,6 +223,11 @@ impl IndexBuilder {
         self.times.extend(self.newest.filter(rises));
     }
 
+    /// All entries, for a segment that has none yet.
+    pub(crate) fn into_entries(self) -> (Vec<OffsetEntry>, Vec<TimeEntry>) {
+        (self.offsets, self.times)
+    }
+
     /// The largest timestamp and the batch that has it.
     pub(crate) const fn newest(&self) -> Option<TimeEntry> {
         self.newest

@@ -16,6 +16,9 @@ pub(crate) const DELETED_SUFFIX: &str = ".deleted";
 /// The file of leader epochs in a partition's folder.
 pub const EPOCH_FILE: &str = "leader-epoch-checkpoint";
 
+/// The file that says how far a log was compacted.
+pub const COMPACTION_FILE: &str = "compaction-checkpoint";
+
 /// The file that says which topic a partition's folder belongs to.
 pub const METADATA_FILE: &str = "partition.metadata";
 

@@ -22,12 +22,13 @@
 //!
 //! The files are drawn in `docs/disk-format.md`. A reader's way in: `log.rs`, `append.rs` and `roll.rs` write,
 //! `read.rs`, `find.rs` and `walk.rs` read, `sync.rs` makes durable, `recovery.rs` (the table), `recover.rs`
-//! and `open.rs` start, `truncate.rs` moves both ends.
+//! and `open.rs` start, `truncate.rs` moves both ends, `compaction/` keeps the last record of each key.
 
 mod active;
 mod ahead;
 mod append;
 pub mod checkpoint;
+mod compaction;
 pub mod defects;
 mod deleted;
 mod ends;
@@ -66,12 +67,16 @@ mod visit;
 mod walk;
 
 pub use append::{Appended, CheckedBatch};
+pub use compaction::{
+    Compacted, CompactionError, CompactionOptions, CompactionPlan, CompactionRequest, WithLog,
+    compact,
+};
 pub use deleted::Hold;
 pub use epoch::{EpochEnd, EpochError, EpochStart, EpochTable};
 pub use error::{AppendError, LogError, ReadError};
 pub use flush::{Flush, FlushLimits, GroupCommit, SyncResult, Urgency};
 pub use folder::{
-    EPOCH_FILE, FileKind, FileName, FolderName, METADATA_FILE, PartitionMetadata,
+    COMPACTION_FILE, EPOCH_FILE, FileKind, FileName, FolderName, METADATA_FILE, PartitionMetadata,
     PartitionMetadataError,
 };
 pub use index::dropped_entries;

@@ -117,6 +117,8 @@ impl Log {
     /// everything synced. Afterwards the caller writes the recovery point, then the clean mark.
     pub fn close(mut self) -> Result<LogReader, LogError> {
         let path = self.active.segment.log_path();
+        let shared = Arc::clone(&self.shared);
+        let _exclusive = shared.exchange();
         self.active.finish().map_err(|error| self.failed("close", &path, error))?;
         self.shared.ahead.close(|path| drop(self.shared.home.fs.remove(path)));
         self.snapshot_producers();

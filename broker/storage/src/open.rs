@@ -13,6 +13,7 @@ use thalweg_protocol::{Offset, TimestampMs, TopicPartition};
 
 use crate::active::Active;
 use crate::ahead::Ahead;
+use crate::compaction::{load_cleaned_end, settle_leftovers};
 use crate::ends::Ends;
 use crate::epoch::EpochTable;
 use crate::error::LogError;
@@ -97,6 +98,7 @@ impl Log {
         let (fs, files) = (Arc::clone(dir.fs()), Arc::clone(dir.open_files()));
         let home = Arc::new(Home { fs, files, folder, deleted: Arc::clone(dir.deleted_files()) });
         let failed = |error| LogError::io("recover the log in", &home.folder, error);
+        let finished_exchanges = settle_leftovers(&home).map_err(failed)?;
         let found = list(&home)?;
         if found.is_empty() && believed.recovery_point.max(believed.log_start) > Offset::ZERO {
             // An open log always has a segment: these files were taken away.
@@ -107,6 +109,7 @@ impl Log {
         }
         let recovered = recover(&home, found, &options, believed, now).map_err(failed)?;
         let Recovered { segments, log_end, epochs, epochs_saved, report } = recovered;
+        let report = RecoveryReport { finished_exchanges, ..report };
         let log_start = log_start(&segments, believed, log_end);
         let shared = share(dir, partition, &home, segments, log_start, log_end, epochs);
         shared.epochs_dirty.store(!epochs_saved, Ordering::Release);
@@ -290,5 +293,7 @@ fn share(
         epochs_dirty: AtomicBool::new(false),
         syncing: Mutex::new(()),
         last_append: AtomicI64::new(last_append.get()),
+        cleaned_end: AtomicI64::new(load_cleaned_end(home, log_end).get()),
+        exchange: Mutex::new(()),
     })
 }

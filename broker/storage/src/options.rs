@@ -2,6 +2,8 @@
 
 use thalweg_protocol::batch::TimestampType;
 
+use crate::compaction::CompactionOptions;
+
 /// What a log holds itself to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
@@ -19,6 +21,8 @@ pub struct LogOptions {
     pub retention_ms: Option<i64>,
     /// Oldest segments are deleted while the log is larger; `None` sets no limit.
     pub retention_bytes: Option<u64>,
+    /// How the log is compacted; `None` when it is not.
+    pub compaction: Option<CompactionOptions>,
     /// Whose clock the records' timestamps come from.
     pub timestamp_type: TimestampType,
     /// Whether blocks are reserved ahead of the writes.
@@ -45,6 +49,7 @@ impl Default for LogOptions {
             batch_bytes_max: (1 << 20) + 12,
             retention_ms: Some(7 * DAY_MS),
             retention_bytes: None,
+            compaction: None,
             timestamp_type: TimestampType::CreateTime,
             preallocate: true,
             producers_max: 10_000,

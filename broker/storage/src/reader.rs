@@ -8,7 +8,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
@@ -42,6 +42,18 @@ pub(crate) struct Shared {
     pub(crate) syncing: Mutex<()>,
     /// The last append, by the broker's clock.
     pub(crate) last_append: AtomicI64,
+    /// Below it the log was compacted.
+    pub(crate) cleaned_end: AtomicI64,
+    /// Held while compaction exchanges files, and by whoever cuts or deletes them. Taken after the writer's lock.
+    pub(crate) exchange: Mutex<()>,
+}
+
+impl Shared {
+    /// Waits until no files are being exchanged, and keeps it so.
+    pub(crate) fn exchange(&self) -> std::sync::MutexGuard<'_, ()> {
+        // Guards no value: a failed exchange has taken the directory offline.
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A log as its readers see it. Cheap to clone; never waits for the writer.

@@ -38,6 +38,8 @@ pub struct RecoveryReport {
     pub may_have_lost_suffix: bool,
     /// Ranges that are damaged though they had been synced; nothing of them was removed.
     pub bad_ranges: Vec<BadRange>,
+    /// Exchanges of compacted segments that a crash had interrupted and that were finished.
+    pub finished_exchanges: u64,
     /// Segments whose indexes were missing or wrong and were built again.
     pub rebuilt_indexes: u64,
 }
@@ -208,7 +210,13 @@ impl<'a> Recovery<'a> {
             {
                 return Ok(false);
             }
-            if self.epochs.assign(header.leader_epoch, header.base_offset).is_err() {
+            // A hole may begin below the log start, to which its epoch was trimmed.
+            let is_known = self.epochs.latest() == Some(header.leader_epoch)
+                && header.base_offset < self.log_start;
+            let assign = |epochs: &mut EpochTable| {
+                epochs.assign(header.leader_epoch, header.base_offset).is_ok()
+            };
+            if !is_known && !assign(&mut self.epochs) {
                 return Ok(false);
             }
             at.above_from.get_or_insert(found.position);

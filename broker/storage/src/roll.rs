@@ -134,6 +134,17 @@ impl Log {
         Ok(())
     }
 
+    /// Closes the active segment of a compacted log when its first batch is so old that it is time, also while
+    /// nothing is appended: only closed segments are compacted.
+    pub fn roll_for_compaction(&mut self, now: TimestampMs) -> Result<bool, LogError> {
+        let Some(rules) = self.options.compaction else { return Ok(false) };
+        let Some(first) = self.active.first_append else { return Ok(false) };
+        if now.since(first) < rules.lag_ms_half().min(self.options.segment_ms) {
+            return Ok(false);
+        }
+        self.roll().map(|()| true)
+    }
+
     /// Creates the file of a segment, or takes the one that is ready; the flusher has to sync the folder before
     /// anything in it counts.
     pub(crate) fn create_segment(&mut self, base_offset: Offset) -> Result<Arc<Segment>, LogError> {

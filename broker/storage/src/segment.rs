@@ -106,6 +106,17 @@ impl Segment {
         map_bytes: u64,
     ) -> io::Result<Self> {
         let path = FileName::new(base_offset, FileKind::Log).path(&home.folder);
+        Self::existing_at(home, base_offset, bytes, map_bytes, path)
+    }
+
+    /// The same while the file still bears another name.
+    pub(crate) fn existing_at(
+        home: &Arc<Home>,
+        base_offset: Offset,
+        bytes: u64,
+        map_bytes: u64,
+        path: PathBuf,
+    ) -> io::Result<Self> {
         let map_bytes = map_bytes.max(bytes);
         let slot = home.files.slot(&home.fs, path, to_usize(map_bytes)?);
         let segment = Self::around(home, base_offset, slot, map_bytes, Extent::of_synced(bytes));

@@ -17,7 +17,7 @@ use thalweg_protocol::{Offset, TimestampMs};
 use crate::active::Active;
 use crate::error::LogError;
 use crate::find::Lookup;
-use crate::folder::FileKind;
+use crate::folder::{COMPACTION_FILE, FileKind};
 use crate::log::Log;
 use crate::producer::AfterTruncation;
 use crate::retention::{ActiveSegment, RetentionLimits, RetentionState, SegmentAge, expired};
@@ -124,6 +124,9 @@ impl Log {
     /// What may fail for want of room comes first, so that a full disk leaves the log as it was.
     fn carry_out(&mut self, cut: Cut, now: TimestampMs) -> Result<Offset, LogError> {
         let Cut { sealed, kept, end } = cut;
+        let shared = Arc::clone(&self.shared);
+        let _exclusive = shared.exchange();
+        self.lower_cleaned_end(end);
         self.lower_synced_end(end)?;
         let segments = self.shared.segments.load_full();
         let (stay, leave) = segments.as_slice().split_at(kept);
@@ -174,6 +177,14 @@ impl Log {
         let shared = &self.shared;
         shared.ends.begin_cut(end);
         Ok(shared.dir.lower_recovery_point(shared.partition, end)?)
+    }
+
+    /// What follows at these offsets was never compacted.
+    fn lower_cleaned_end(&self, end: Offset) {
+        if self.shared.cleaned_end.fetch_min(end.get(), Ordering::AcqRel) > end.get() {
+            let home = &self.shared.home;
+            drop(home.fs.remove(&home.folder.join(COMPACTION_FILE)));
+        }
     }
 
     fn remove_snapshots_above(&self, end: Offset) {
@@ -278,6 +289,11 @@ impl Log {
 
     /// Deletes the oldest `count` segments, but never the active one.
     fn remove_oldest(&mut self, count: usize) -> Result<Removed, LogError> {
+        let shared = Arc::clone(&self.shared);
+        let Ok(_exclusive) = shared.exchange.try_lock() else {
+            // Compaction exchanges files: what lies below the log start goes next time.
+            return Ok(Removed::default());
+        };
         let segments = self.shared.segments.load_full();
         let count = count.min(segments.as_slice().len().saturating_sub(1));
         if count == 0 {

@@ -162,15 +162,15 @@ impl<'a> Walk<'a> {
 }
 
 /// Whether the batch can follow, and ends within the file.
-fn continues(found: &Found, expected: Offset, gapless: bool, end: u64) -> bool {
+pub(crate) fn continues(found: &Found, expected: Offset, gapless: bool, end: u64) -> bool {
     let header = &found.header;
     let follows =
         if gapless { header.base_offset == expected } else { header.base_offset >= expected };
     let shape = usize::try_from(total_bytes(header)).is_ok_and(|bytes| bytes >= HEADER_BYTES)
         && header.magic == 2
         && header.last_offset_delta >= 0
-        // Only compaction leaves fewer records than offsets: else a flipped bit in either would hide what follows.
-        && (!gapless || header.record_count.checked_sub(1) == Some(header.last_offset_delta))
+        // Compaction leaves fewer records than offsets, but never more.
+        && (!gapless || (0..=header.last_offset_delta.saturating_add(1)).contains(&header.record_count))
         && header.base_offset.get().checked_add(i64::from(header.last_offset_delta)).is_some();
     follows && shape && found.end() <= end
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use thalweg_broker::config::{
-    BrokerConfig, CleanupPolicy, Durability, Scope, SettingSource, TimestampType, TopicConfig,
+    BrokerConfig, CleanupPolicy, Durability, SettingSource, TimestampType, TopicConfig,
     TopicOverrides,
 };
 
 fn overrides(entries: &[(&str, &str)]) -> TopicOverrides {
-    TopicOverrides::from_entries(entries.iter().copied(), Scope::Client).unwrap()
+    TopicOverrides::from_entries(entries.iter().copied()).unwrap()
 }
 
 fn refusal(key: &str, value: &str) -> String {
-    TopicOverrides::from_entries([(key, value)], Scope::Client).unwrap_err().to_string()
+    TopicOverrides::from_entries([(key, value)]).unwrap_err().to_string()
 }
 
 #[test]
@@ -44,6 +44,7 @@ fn the_defaults_are_kafkas_where_kafka_has_the_setting() {
         ("compression.type", "producer"),
         ("delete.retention.ms", "86400000"),
         ("index.interval.bytes", "4096"),
+        ("max.compaction.lag.ms", "9223372036854775807"),
         ("max.message.bytes", "1048588"),
         ("message.timestamp.after.max.ms", "3600000"),
         ("message.timestamp.before.max.ms", "9223372036854775807"),
@@ -111,8 +112,7 @@ fn bad_settings_are_refused_with_what_is_possible() {
     );
     assert_eq!(
         refusal("cleanup.policy", "shred"),
-        "cleanup.policy cannot be \"shred\"; allowed is \"delete\", or for the broker's own topics also \
-         \"compact\" and \"compact,delete\""
+        "cleanup.policy cannot be \"shred\"; allowed is \"delete\", \"compact\" or \"compact,delete\""
     );
     for (key, value) in [
         ("retention.ms", ""),
@@ -130,32 +130,36 @@ fn bad_settings_are_refused_with_what_is_possible() {
         assert!(error.starts_with(&format!("{key} cannot be {value:?}; allowed is ")), "{error}");
     }
     let twice = [("preallocate", "true"), ("preallocate", "true")];
-    let error = TopicOverrides::from_entries(twice, Scope::Client).unwrap_err();
+    let error = TopicOverrides::from_entries(twice).unwrap_err();
     assert_eq!(error.to_string(), "preallocate is given twice");
 }
 
 #[test]
-fn only_the_brokers_own_topics_are_compacted_as_yet() {
-    let entries = [("cleanup.policy", "delete,compact")];
-    let error = TopicOverrides::from_entries(entries, Scope::Client).unwrap_err().to_string();
-    assert!(error.starts_with("cleanup.policy cannot be \"compact,delete\" yet: "), "{error}");
-    let internal = TopicOverrides::from_entries(entries, Scope::Internal).unwrap();
-    let config = TopicConfig::resolve(&TopicOverrides::new(), &internal);
-    assert_eq!(config.cleanup_policy, CleanupPolicy::CompactAndDelete);
+fn a_topic_is_deleted_from_compacted_or_both() {
+    for (text, expected) in [
+        ("delete", CleanupPolicy::Delete),
+        ("compact", CleanupPolicy::Compact),
+        ("delete,compact", CleanupPolicy::CompactAndDelete),
+        (" compact , delete ", CleanupPolicy::CompactAndDelete),
+    ] {
+        let own = overrides(&[("cleanup.policy", text)]);
+        let config = TopicConfig::resolve(&TopicOverrides::new(), &own);
+        assert_eq!(config.cleanup_policy, expected, "{text:?}");
+    }
 }
 
 #[test]
 fn changes_are_made_all_together_or_not_at_all() {
     let own = overrides(&[("retention.ms", "1000"), ("preallocate", "false")]);
     let changes = [("retention.ms", None), ("segment.ms", Some("5000"))];
-    let changed = own.with_changes(changes, Scope::Client).unwrap();
+    let changed = own.with_changes(changes).unwrap();
     assert_eq!(changed, overrides(&[("preallocate", "false"), ("segment.ms", "5000")]));
     let bad = [("retention.ms", None), ("segment.ms", Some("never"))];
-    assert!(own.with_changes(bad, Scope::Client).is_err());
-    assert!(own.with_changes([("nonsense", None)], Scope::Client).is_err());
-    assert!(own.with_changes([("segment.ms", None)], Scope::Client).is_ok());
+    assert!(own.with_changes(bad).is_err());
+    assert!(own.with_changes([("nonsense", None)]).is_err());
+    assert!(own.with_changes([("segment.ms", None)]).is_ok());
     let twice = [("segment.ms", Some("1")), ("segment.ms", Some("2"))];
-    assert!(own.with_changes(twice, Scope::Client).is_err());
+    assert!(own.with_changes(twice).is_err());
 }
 
 #[test]
@@ -169,9 +173,9 @@ fn what_a_later_release_stored_is_kept_and_has_no_effect() {
     let config = TopicConfig::resolve(&TopicOverrides::new(), &own);
     assert_eq!(config.retention_ms, 1_000);
     assert_eq!(config.durability, Durability::Synced);
-    let changed = own.with_changes([("segment.ms", Some("5000"))], Scope::Client).unwrap();
+    let changed = own.with_changes([("segment.ms", Some("5000"))]).unwrap();
     assert_eq!(changed["tiered.storage"], "yes");
-    let rid = own.with_changes([("tiered.storage", None)], Scope::Client).unwrap();
+    let rid = own.with_changes([("tiered.storage", None)]).unwrap();
     assert!(!rid.contains_key("tiered.storage"));
 }
 
@@ -180,7 +184,7 @@ fn settings_that_do_not_go_together_are_refused() {
     let broker = BrokerConfig::default();
     let check = |entries: &[(&str, &str)], replicas: i32| {
         let own = entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        TopicConfig::check_entries(&broker, &own.collect(), Scope::Client, Some(replicas))
+        TopicConfig::check_entries(&broker, &own.collect(), Some(replicas))
             .map_err(|error| error.to_string())
     };
     assert_eq!(check(&[], 1), Ok(()));
@@ -196,4 +200,11 @@ fn settings_that_do_not_go_together_are_refused() {
     assert_eq!(check(&[("min.insync.replicas", "2")], 2), Ok(()));
     let error = check(&[("min.insync.replicas", "3")], 2).unwrap_err();
     assert!(error.starts_with("min.insync.replicas is 3, more than the 2 replicas"), "{error}");
+    let lags = |max| [("min.compaction.lag.ms", "60000"), ("max.compaction.lag.ms", max)];
+    assert_eq!(check(&lags("60000"), 1), Ok(()));
+    let error = check(&lags("59999"), 1).unwrap_err();
+    assert!(
+        error.starts_with("min.compaction.lag.ms is 60000, more than max.compaction"),
+        "{error}"
+    );
 }

@@ -5,6 +5,7 @@
 mod answers;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,13 +33,31 @@ pub(crate) struct Shared {
     board: Mutex<Board>,
     /// Wakes the fetcher: memory is free, or a partition starts anew.
     pub(crate) wake: Notify,
+    /// Wakes the group's task: the handle has let go of something.
+    pub(crate) let_go: Notify,
+    /// How often the handle was asked for records.
+    polls: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn new(tracks: Vec<Track>) -> Self {
         let mut board = Board::default();
         board.tracks = tracks;
-        Self { board: Mutex::new(board), wake: Notify::new() }
+        Self {
+            board: Mutex::new(board),
+            wake: Notify::new(),
+            let_go: Notify::new(),
+            polls: AtomicU64::new(0),
+        }
+    }
+
+    /// The handle, the only one to call this, was asked again.
+    pub(crate) fn polled(&self) {
+        self.polls.store(self.polls.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn polls(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
     }
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
@@ -203,7 +222,12 @@ impl Fetcher {
                 track.missing_since = Some(now);
             }
             let overdue = track.missing_since.is_some_and(|since| now >= since + MISSING_GRACE);
-            if (replaced || overdue) && track.activity == super::position::Activity::Reading {
+            // In a group the coordinator takes it away.
+            let is_shared = self.options.group.subscription.is_some();
+            if (replaced || overdue)
+                && !is_shared
+                && track.activity == super::position::Activity::Reading
+            {
                 let error = ConsumeError::TopicDeleted {
                     topic: track.topic.to_string(),
                     partition: track.partition,

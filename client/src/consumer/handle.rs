@@ -1,5 +1,6 @@
 //! The handle of a consumer: what callers hold.
 
+mod committing;
 mod reading;
 mod standing;
 mod steering;
@@ -16,7 +17,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::consumed::{ConsumedBatch, ConsumedRecord};
 use super::fetcher::{Fetcher, Shared};
+use super::group::{GroupEvent, GroupHandle, GroupStart};
 use super::options::ConsumerOptions;
+use super::progress::Progress;
 use super::start::tracks;
 use crate::client::Client;
 use crate::error::ConsumeError;
@@ -50,7 +53,15 @@ pub struct Consumer {
     chunk: Option<Chunk>,
     batch: Option<Open>,
     scratch: Scratch,
-    /// Ends the fetcher with this handle.
+    /// The partition whose last record, or batch, the application has in hand.
+    in_hand: Option<usize>,
+    /// Whether the caller takes events.
+    takes_events: bool,
+    /// An event for the caller, and the partitions that are let go when it has dealt with it.
+    told: Option<(Box<GroupEvent>, Vec<usize>)>,
+    dealing_with: Vec<usize>,
+    group: Option<GroupHandle>,
+    /// Ends the fetcher, and the group's task, with this handle.
     _stop: DropGuard,
 }
 
@@ -60,6 +71,7 @@ struct Place {
     partition: PartitionIndex,
     position: Offset,
     stop: Offset,
+    progress: Arc<Progress>,
 }
 
 /// Fetched bytes that are being handed out.
@@ -90,6 +102,12 @@ impl Consumer {
         let shared = Arc::new(Shared::new(tracks(&router, &options).await?));
         let stop = CancellationToken::new();
         let fetcher = Fetcher::new(router.clone(), options.clone(), shared.clone(), stop.clone());
+        let group = GroupStart {
+            router: router.clone(),
+            options: options.clone(),
+            shared: shared.clone(),
+            stop: stop.clone(),
+        };
         let mut consumer = Self {
             router,
             options,
@@ -98,10 +116,18 @@ impl Consumer {
             chunk: None,
             batch: None,
             scratch: Scratch::new(),
+            in_hand: None,
+            takes_events: false,
+            told: None,
+            dealing_with: Vec::new(),
+            group: None,
             _stop: stop.drop_guard(),
         };
         consumer.notice_tracks();
         tokio::spawn(fetcher.run());
+        if consumer.options.group.group.is_some() {
+            consumer.join(group).await?;
+        }
         Ok(consumer)
     }
 

@@ -6,13 +6,20 @@
 //! Invariants: a partition's records come in the order of their offsets, each once; what is read ahead stays
 //! below the bound, but for one answer.
 
+mod commit;
 mod consumed;
 mod fetcher;
+mod group;
 mod handle;
 mod options;
 mod position;
+mod progress;
 mod start;
 
+pub use commit::{CommitError, CommitOffset, Committed, FailedCommit};
 pub use consumed::{BatchRecordIter, BatchRecords, ConsumedBatch, ConsumedRecord, Lag};
+pub use group::{AssignedPartition, Event, GroupEvent, GroupPartition};
 pub use handle::Consumer;
+pub(crate) use start::resolve;
+
 pub use options::{ConsumerBuilder, OnCorrupt, OnOutOfRange, StartAt};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thalweg_protocol::{Offset, PartitionIndex, TimestampMs, TopicName};
 
 use super::Consumer;
+use super::group::GroupOptions;
 use crate::client::Client;
 use crate::config::{duration, in_range};
 use crate::error::{ConfigError, ConsumeError};
@@ -23,6 +24,8 @@ pub enum StartAt {
     Time(TimestampMs),
     /// At the first record that is at most so old; at the end if there is none.
     Ago(Duration),
+    /// Where the group has committed; an error if it has not. Needs [`ConsumerBuilder::group`].
+    Committed,
 }
 
 /// What to do when the wanted offset is not in the log (any more).
@@ -70,6 +73,7 @@ pub(crate) struct ConsumerOptions {
     pub(crate) on_corrupt: OnCorrupt,
     pub(crate) stop_at_end: bool,
     pub(crate) check_crcs: bool,
+    pub(crate) group: GroupOptions,
 }
 
 impl Default for ConsumerOptions {
@@ -86,13 +90,15 @@ impl Default for ConsumerOptions {
             on_corrupt: OnCorrupt::Fail,
             stop_at_end: false,
             check_crcs: true,
+            group: GroupOptions::default(),
         }
     }
 }
 
 impl ConsumerOptions {
     fn check(&self) -> Result<(), ConfigError> {
-        if self.assigned.is_empty() {
+        self.group.check(!self.assigned.is_empty())?;
+        if self.assigned.is_empty() && self.group.subscription.is_none() {
             return Err(ConfigError::NothingAssigned);
         }
         for (index, one) in self.assigned.iter().enumerate() {
@@ -140,7 +146,7 @@ impl ConsumerOptions {
 #[must_use = "`build` makes the consumer"]
 pub struct ConsumerBuilder {
     client: Client,
-    options: ConsumerOptions,
+    pub(super) options: ConsumerOptions,
     /// The first mistake, told by `build`.
     mistake: Option<ConfigError>,
 }
@@ -171,10 +177,12 @@ impl ConsumerBuilder {
     fn add(&mut self, topic: &str, partition: Option<PartitionIndex>, start: StartAt) {
         match TopicName::new(topic) {
             Ok(topic) => self.options.assigned.push(Assigned { topic, partition, start }),
-            Err(error) => {
-                self.mistake.get_or_insert(error.into());
-            }
+            Err(error) => self.mistaken(error.into()),
         }
+    }
+
+    pub(super) fn mistaken(&mut self, mistake: ConfigError) {
+        self.mistake.get_or_insert(mistake);
     }
 
     /// How far to read ahead, in bytes as stored; default 64 MiB. One batch may pass it.
@@ -232,7 +240,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Ends the stream when it has reached the ends that the logs have when the consumer is built.
+    /// Ends the stream when it has reached the ends that the logs have when the consumer is built. In a group it ends
+    /// when everything that is assigned has reached the end that it had when it was assigned.
     pub const fn stop_at_end(mut self) -> Self {
         self.options.stop_at_end = true;
         self

@@ -11,14 +11,21 @@
 //! Invariants: what is read ahead of a partition is contiguous up to `fetch_from`; `buffered_bytes` counts what
 //! waits in the queue and what the handle has open.
 
+mod group;
+
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
 use thalweg_protocol::batch::{BatchError, BatchHeader, HEADER_BYTES};
 use thalweg_protocol::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 
+pub(crate) use group::Begin;
+
+use super::group::GroupEvent;
 use super::options::StartAt;
+use super::progress::Progress;
 use crate::clock::Instant;
 use crate::error::ConsumeError;
 
@@ -31,6 +38,8 @@ pub(crate) enum Activity {
     Stopped,
     /// Its end was reached.
     Finished,
+    /// The group gave it to somebody else.
+    Gone,
 }
 
 /// One partition.
@@ -57,6 +66,12 @@ pub(crate) struct Track {
     /// Since when no fetch has succeeded though one was due.
     pub(crate) failing_since: Option<Instant>,
     pub(crate) missing_since: Option<Instant>,
+    /// How far the handle is; another one for each time that a group assigns the partition.
+    pub(crate) progress: Arc<Progress>,
+    /// The handle has records of it in hand.
+    pub(crate) in_hand: bool,
+    /// The handle has yet to hear that it is taken away.
+    pub(crate) untold: bool,
 }
 
 impl Track {
@@ -83,7 +98,20 @@ impl Track {
             retry_at: None,
             failing_since: None,
             missing_since: None,
+            progress: Arc::new(Progress::new(at)),
+            in_hand: false,
+            untold: false,
         }
+    }
+
+    /// Whether it has a place to go on from: not when it stopped before it had one.
+    pub(crate) fn is_placed(&self) -> bool {
+        self.activity != Activity::Stopped || self.progress.done() != self.begin
+    }
+
+    /// Whether nothing more is read of it.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.activity, Activity::Stopped | Activity::Finished | Activity::Gone)
     }
 
     /// Whether it wants to be fetched, apart from memory.
@@ -101,16 +129,18 @@ pub(crate) enum Item {
     Data { track: usize, records: Bytes },
     /// The partition goes on elsewhere, lower or higher than it was.
     Moved { track: usize, to: Offset },
-    /// An error; the partition may have stopped.
-    Error { track: usize, error: ConsumeError },
+    /// An error; the partition may have stopped. None speaks of the whole group.
+    Error { track: Option<usize>, error: ConsumeError },
+    /// Something happened in the group; `tracks` are taken away once the handle has dealt with it.
+    Event { event: Box<GroupEvent>, tracks: Vec<usize> },
 }
 
 impl Item {
-    const fn track(&self) -> usize {
+    const fn track(&self) -> Option<usize> {
         match self {
-            Self::Data { track, .. } | Self::Moved { track, .. } | Self::Error { track, .. } => {
-                *track
-            }
+            Self::Data { track, .. } | Self::Moved { track, .. } => Some(*track),
+            Self::Error { track, .. } => *track,
+            Self::Event { .. } => None,
         }
     }
 }
@@ -123,6 +153,10 @@ pub(crate) struct Board {
     buffered_bytes: usize,
     /// The handle's task, when it waits.
     waker: Option<Waker>,
+    /// A group may still bring partitions.
+    held_open: bool,
+    /// The handle asks for events, not only for records.
+    wants_events: bool,
 }
 
 impl Board {
@@ -133,6 +167,11 @@ impl Board {
     /// The next item, or none: then `waker` is woken when there is one, or when nothing more comes.
     pub(crate) fn pop(&mut self, waker: &Waker) -> Option<Item> {
         let item = self.queue.pop_front();
+        if let Some(Item::Data { track, .. }) = &item
+            && let Some(track) = self.tracks.get_mut(*track)
+        {
+            track.in_hand = true;
+        }
         if item.is_none() && !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
@@ -140,20 +179,29 @@ impl Board {
     }
 
     /// Data that was popped is used up.
-    pub(crate) const fn release(&mut self, bytes: usize) {
+    pub(crate) fn release(&mut self, index: usize, bytes: usize) {
         self.buffered_bytes -= bytes;
+        if let Some(track) = self.tracks.get_mut(index) {
+            track.in_hand = false;
+        }
     }
 
     /// Whether nothing more can come.
     pub(crate) fn is_over(&self) -> bool {
-        let over = |track: &Track| matches!(track.activity, Activity::Stopped | Activity::Finished);
-        self.queue.is_empty() && self.tracks.iter().all(over)
+        self.queue.is_empty() && !self.held_open && self.tracks.iter().all(Track::is_over)
     }
 
     pub(crate) fn find(&self, topic: &str, partition: PartitionIndex) -> Option<usize> {
         self.tracks
             .iter()
             .position(|track| track.topic.as_str() == topic && track.partition == partition)
+    }
+
+    /// The same among those that are read now.
+    pub(crate) fn find_assigned(&self, topic: &str, partition: PartitionIndex) -> Option<usize> {
+        let index = self.find(topic, partition)?;
+        let track = self.tracks.get(index)?;
+        (track.activity != Activity::Gone).then_some(index)
     }
 
     /// Goes on at `at` and throws away what was read ahead. What is under way comes to nothing.
@@ -192,7 +240,7 @@ impl Board {
     fn forget(&mut self, index: usize) {
         let bytes = &mut self.buffered_bytes;
         self.queue.retain(|item| {
-            if item.track() != index {
+            if item.track() != Some(index) {
                 return true;
             }
             if let Item::Data { records, .. } = item {
@@ -230,7 +278,7 @@ impl Board {
             track.generation += 1;
             track.activity = Activity::Stopped;
         }
-        self.queue.push_back(Item::Error { track: index, error });
+        self.queue.push_back(Item::Error { track: Some(index), error });
         self.wake();
     }
 

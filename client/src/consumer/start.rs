@@ -101,6 +101,7 @@ pub(crate) async fn resolve(
         StartAt::Latest => OffsetQuery::Latest,
         StartAt::Time(time) => OffsetQuery::AtOrAfter(time.max(EPOCH)),
         StartAt::Ago(age) => OffsetQuery::AtOrAfter(before(age)),
+        StartAt::Committed => return Err(crate::ConfigError::NoGroup.into()),
     };
     let listed = router.list_offset(topic, partition, query);
     let offset = listed.await.map_err(consume_error)?.offset;

@@ -43,6 +43,16 @@ pub enum ConfigError {
     /// A consumer was asked for with nothing to read.
     #[error("a consumer needs at least one topic or partition to read")]
     NothingAssigned,
+    /// Topics were subscribed to, or a committed offset was asked for, without a group.
+    #[error(
+        "topics are shared, and offsets kept, under the name of a group: name one with `group`"
+    )]
+    NoGroup,
+    /// Partitions were assigned and topics subscribed to.
+    #[error(
+        "a consumer either subscribes, and the broker assigns, or it is assigned its partitions"
+    )]
+    SubscribedAndAssigned,
     /// A partition was assigned twice.
     #[error("partition {partition} of topic {topic} is assigned twice")]
     AssignedTwice {

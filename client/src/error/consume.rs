@@ -45,6 +45,18 @@ pub enum ConsumeError {
         /// The partition.
         partition: PartitionIndex,
     },
+    /// The group has committed nothing for this partition, and the options forbid to begin anywhere else.
+    #[error(
+        "group {group} has committed nothing for partition {partition} of topic {topic}: seek to where to begin"
+    )]
+    NothingCommitted {
+        /// The group.
+        group: String,
+        /// The topic's name.
+        topic: String,
+        /// The partition.
+        partition: PartitionIndex,
+    },
     /// The wanted offset is not in the log.
     #[error(
         "partition {partition} of topic {topic} holds offsets {log_start} to {log_end}, but {offset} was wanted: seek to where to go on"
@@ -126,7 +138,7 @@ impl ConsumeError {
             Self::Corrupt { .. } => Some(ErrorCode::Corrupt),
             Self::LogTruncated { .. } => Some(ErrorCode::LogTruncated),
             Self::Unreachable { last, .. } => last.code(),
-            Self::Config(_) | Self::NotAssigned { .. } => None,
+            Self::Config(_) | Self::NotAssigned { .. } | Self::NothingCommitted { .. } => None,
         }
     }
 }

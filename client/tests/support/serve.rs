@@ -130,6 +130,7 @@ impl Server {
             Api::DescribeCluster => Self::reply(&header, answers, &self.describe_cluster()),
             Api::DeleteRecords => Self::reply(&header, answers, &self.delete_records(body)),
             Api::LeaderEpoch => Self::reply(&header, answers, &Self::leader_epoch(body)),
+            Api::CompactTopics => panic!("nobody asked for compaction"),
             Api::Authenticate => panic!("nobody asked for authentication"),
         }
         Some(())

@@ -122,6 +122,18 @@ impl Attributes {
         Self(self.0 | CONTROL)
     }
 
+    /// These bits with the delete horizon in the base timestamp.
+    #[must_use]
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | DELETE_HORIZON)
+    }
+
+    /// These bits with the base timestamp being just that.
+    #[must_use]
+    pub const fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !DELETE_HORIZON)
+    }
+
     /// The bits that only the broker sets, or that no version defines.
     pub(super) const fn foreign_to_producers(self) -> i16 {
         self.0 & !(CODEC | LOG_APPEND_TIME | TRANSACTIONAL | CONTROL)
@@ -152,7 +164,9 @@ mod tests {
         assert_eq!(full.compression(), Ok(Compression::Zstd));
         assert_eq!(full.timestamp_type(), TimestampType::LogAppendTime);
         assert!(full.is_transactional() && full.is_control());
-        assert!(Attributes::new(1 << 6).has_delete_horizon());
+        let horizon = full.with_delete_horizon();
+        assert!(horizon.has_delete_horizon());
+        assert_eq!(horizon.without_delete_horizon(), full);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Record batches: what producers send, what lies on disk, what consumers get, in one format.
 //!
 //! Owns Kafka's batch format 2 with its five codecs: the header ([`BatchHeader`]), reading
-//! ([`BatchReader`], [`Records`]), building ([`BatchBuilder`]), the leader's checks ([`check_produced`]) and
+//! ([`BatchReader`], [`Records`]), building ([`BatchBuilder`]; [`BatchRewriter`] for compaction), the leader's checks ([`check_produced`]) and
 //! control records ([`control`]). Never does I/O, never copies a record to read it, never allocates for one.
 //!
 //! Invariants: bytes from outside neither panic nor make it allocate beyond the bound that was handed in;
@@ -19,6 +19,7 @@ mod header;
 mod reader;
 mod record;
 mod records;
+mod rewriter;
 mod scratch;
 
 pub use attributes::{Attributes, TimestampType, UnknownTimestampType};
@@ -33,4 +34,5 @@ pub use header::{
 pub use reader::{Batch, BatchReader};
 pub use record::{HeaderRef, Headers, HeadersIter, HeadersRef, Record, RecordRef};
 pub use records::{OwnedRecords, RecordIter, Records};
+pub use rewriter::{BatchRewriter, without_records};
 pub use scratch::{INFLATED_BYTES_MAX, RATIO_MAX, Scratch};

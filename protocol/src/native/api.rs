@@ -8,7 +8,7 @@ macro_rules! apis {
     ($($(#[$meta:meta])* $name:ident = $number:literal, $text:literal, $min:literal..=$max:literal;)*) => {
         /// A kind of request, by its number on the wire.
         ///
-        /// Numbers 30 to 39 are kept for groups, 40 to 49 for replication, 50 to 59 for Raft.
+        /// Numbers 38 and 39 are kept for groups, 40 to 49 for replication, 50 to 59 for Raft.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Api {
             $($(#[$meta])* $name,)*
@@ -60,6 +60,8 @@ apis! {
     AlterTopics = 12, "alter_topics", 0..=0;
     /// Settings, offsets and sizes of topics.
     DescribeTopics = 13, "describe_topics", 0..=0;
+    /// Compacts logs now, and tells how they stand.
+    CompactTopics = 14, "compact_topics", 0..=0;
     /// Appends record batches.
     Produce = 20, "produce", 0..=0;
     /// Reads record batches, waiting for new ones.
@@ -72,6 +74,22 @@ apis! {
     LeaderEpoch = 24, "leader_epoch", 0..=0;
     /// Moves the log start.
     DeleteRecords = 25, "delete_records", 0..=0;
+    /// Which broker keeps a group.
+    FindCoordinator = 30, "find_coordinator", 0..=0;
+    /// Joins, keeps up or leaves a group.
+    GroupHeartbeat = 31, "group_heartbeat", 0..=0;
+    /// Remembers how far a group has read.
+    CommitOffsets = 32, "commit_offsets", 0..=0;
+    /// How far a group has read.
+    FetchOffsets = 33, "fetch_offsets", 0..=0;
+    /// Members, assignment and lag of groups.
+    DescribeGroups = 34, "describe_groups", 0..=0;
+    /// Which groups there are.
+    ListGroups = 35, "list_groups", 0..=0;
+    /// Forgets groups.
+    DeleteGroups = 36, "delete_groups", 0..=0;
+    /// Forgets committed offsets.
+    DeleteOffsets = 37, "delete_offsets", 0..=0;
 }
 
 message! {

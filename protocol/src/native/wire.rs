@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, Offset, PartitionIndex,
-    ProducerEpoch, ProducerId, TimestampMs, TopicId,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, GroupEpoch, LeaderEpoch, MemberEpoch,
+    Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
 };
 
 /// A value that stands on the wire.
@@ -112,8 +112,8 @@ macro_rules! numbers {
     )*};
 }
 numbers! {
-    BrokerEpoch(i64), BrokerId(i32), LeaderEpoch(i32), Offset(i64), PartitionIndex(i32),
-    ProducerEpoch(i16), ProducerId(i64), TimestampMs(i64),
+    BrokerEpoch(i64), BrokerId(i32), GroupEpoch(i32), LeaderEpoch(i32), MemberEpoch(i32),
+    Offset(i64), PartitionIndex(i32), ProducerEpoch(i16), ProducerId(i64), TimestampMs(i64),
 }
 
 /// UUIDs travel as their 16 bytes.

@@ -76,11 +76,11 @@ fn wire_type(kind: &str) -> (String, Option<String>) {
         "Bytes" => "bytes",
         "TopicId" | "DirectoryId" | "ClusterId" => "uuid",
         "BrokerEpoch" | "Offset" | "ProducerId" | "TimestampMs" | "OffsetQuery" => "i64",
-        "BrokerId" | "LeaderEpoch" | "PartitionIndex" => "i32",
+        "BrokerId" | "GroupEpoch" | "LeaderEpoch" | "MemberEpoch" | "PartitionIndex" => "i32",
         "ProducerEpoch" => "i16",
         "ErrorCode" => "u16",
         "Acks" => "i8",
-        "Purpose" | "ConfigSource" => "u8",
+        "Purpose" | "ConfigSource" | "GroupKind" | "GroupState" => "u8",
         part => return ("{ }".to_owned(), Some(part.to_owned())),
     };
     (name.to_owned(), None)

@@ -16,6 +16,7 @@ use thalweg_protocol::native::{
 };
 use thalweg_protocol::{ErrorCode, LeaderEpoch, ProducerId, Sequence, TimestampMs};
 
+use crate::group_samples;
 use crate::samples;
 use crate::vectors::{self, Kind};
 use crate::whole::echo;
@@ -83,6 +84,7 @@ fn the_requests_about_topics_match_their_vectors() {
     check(samples::delete_topics());
     check(samples::alter_topics());
     check(samples::describe_topics());
+    check(samples::compact_topics());
 }
 
 #[test]
@@ -93,6 +95,18 @@ fn the_requests_that_move_records_match_their_vectors() {
     check(samples::init_producer());
     check(samples::leader_epoch());
     check(samples::delete_records());
+}
+
+#[test]
+fn the_requests_about_groups_match_their_vectors() {
+    check(group_samples::find_coordinator());
+    check(group_samples::group_heartbeat());
+    check(group_samples::commit_offsets());
+    check(group_samples::fetch_offsets());
+    check(group_samples::describe_groups());
+    check(group_samples::list_groups());
+    check(group_samples::delete_groups());
+    check(group_samples::delete_offsets());
 }
 
 #[test]

@@ -16,6 +16,7 @@
 mod cost;
 mod document;
 mod golden;
+mod group_samples;
 mod hostile;
 mod random;
 mod ranges;

@@ -10,8 +10,8 @@ use thalweg_protocol::frame::{
 };
 use thalweg_protocol::native::*;
 use thalweg_protocol::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, LeaderEpoch, Offset, PartitionIndex,
-    ProducerEpoch, ProducerId, TimestampMs, TopicId,
+    BrokerEpoch, BrokerId, ClusterId, DirectoryId, ErrorCode, GroupEpoch, LeaderEpoch, MemberEpoch,
+    Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
 };
 
 use crate::whole::by_api;
@@ -51,7 +51,9 @@ macro_rules! numbers {
 numbers!(
     BrokerEpoch,
     BrokerId,
+    GroupEpoch,
     LeaderEpoch,
+    MemberEpoch,
     Offset,
     PartitionIndex,
     ProducerEpoch,
@@ -118,6 +120,13 @@ choices! {
     Acks: Self::None, Self::Leader, Self::All;
     Purpose: Self::Data, Self::Control;
     ConfigSource: Self::Default, Self::Topic, Self::Broker;
+    GroupKind: Self::Consumer, Self::Classic;
+}
+
+impl Sample for GroupState {
+    fn sample(rng: &mut Rng) -> Self {
+        *rng.choice(&Self::ALL).unwrap()
+    }
 }
 
 impl Sample for OffsetQuery {
@@ -206,6 +215,14 @@ messages! {
         log_bytes,
     }
     DescribedConfig { key, value, source, doc }
+    CompactTopicsRequest { topics, run }
+    CompactTopic { topic, partitions }
+    CompactTopicsResponse { topics }
+    CompactedTopic { topic, partitions }
+    CompactedPartition {
+        partition, error, waits, runs, cleaned_end, clean_bytes, dirty_bytes, before_bytes,
+        after_bytes, failure,
+    }
     ProduceRequest { acks, topics }
     ProduceTopic { topic, partitions }
     ProducePartition { partition, leader_epoch, records }
@@ -241,6 +258,50 @@ messages! {
     DeleteRecordsResponse { topics }
     DeletedRecordsTopic { topic, partitions }
     DeletedRecordsPartition { partition, error, log_start }
+    FindCoordinatorRequest { groups }
+    FindCoordinatorResponse { coordinators }
+    GroupCoordinator { group, error, shard, broker, host, port }
+    GroupHeartbeatRequest {
+        group, member, instance, epoch, session_timeout_ms, drain_timeout_ms, subscription,
+        assignor, owned,
+    }
+    GroupSubscription { names, pattern }
+    GroupPartitions { topic, partitions }
+    GroupHeartbeatResponse { epoch, heartbeat_interval_ms, target }
+    AssignedTopic { topic, name, partitions }
+    CommitOffsetsRequest { group, member, epoch, topics }
+    CommitTopic { topic, partitions }
+    CommitPartition { partition, offset, leader_epoch, metadata }
+    CommitOffsetsResponse { topics }
+    GroupTopicResult { topic, partitions }
+    GroupPartitionResult { partition, error }
+    FetchOffsetsRequest { group, member, epoch, topics }
+    FetchOffsetsResponse { topics }
+    TopicOffsets { topic, partitions }
+    PartitionOffset { partition, error, offset, leader_epoch, metadata, commit_time }
+    DescribeGroupsRequest { groups }
+    DescribeGroupsResponse { groups }
+    DescribedGroup {
+        error, group, kind, state, epoch, assignor, members, offsets, rebalances, stall_ms,
+        commits_per_minute,
+    }
+    DescribedMember {
+        member, instance, client_name, host, epoch, session_timeout_ms, heartbeat_age_ms,
+        subscription, owned, target,
+    }
+    DescribedTopicOffsets { topic, name, partitions }
+    DescribedOffset {
+        partition, committed, leader_epoch, log_start, high_watermark, lag_records, lag_ms,
+        owner, metadata, commit_time,
+    }
+    ListGroupsRequest { states }
+    ListGroupsResponse { groups }
+    ListedGroup { group, kind, state, members }
+    DeleteGroupsRequest { groups }
+    DeleteGroupsResponse { groups }
+    GroupResult { group, error }
+    DeleteOffsetsRequest { group, topics }
+    DeleteOffsetsResponse { topics }
 }
 
 /// One random request and one random answer of each kind, through frames and back.

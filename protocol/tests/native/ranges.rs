@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use thalweg_protocol::codec::{DecodeError, Reader, Writer};
 use thalweg_protocol::native::{
-    Acks, Api, ApiError, ConfigSource, OffsetQuery, Purpose, RequestHeader, Tags, Wire,
+    Acks, Api, ApiError, ConfigSource, GroupKind, GroupState, OffsetQuery, Purpose, RequestHeader,
+    Tags, Wire,
 };
 use thalweg_protocol::{ErrorCode, TimestampMs};
 
@@ -41,6 +42,11 @@ fn choices_stand_as_documented() {
     stands_as(ConfigSource::Default, &[0]);
     stands_as(ConfigSource::Topic, &[1]);
     stands_as(ConfigSource::Broker, &[2]);
+    stands_as(GroupKind::Consumer, &[0]);
+    stands_as(GroupKind::Classic, &[1]);
+    for (number, state) in (0..).zip(GroupState::ALL) {
+        stands_as(state, &[number]);
+    }
     stands_as(OffsetQuery::Latest, &[0xff; 8]);
     stands_as(OffsetQuery::Earliest, &(-2_i64).to_be_bytes());
     stands_as(OffsetQuery::MaxTimestamp, &(-3_i64).to_be_bytes());
@@ -64,6 +70,8 @@ fn choices_that_do_not_exist_are_refused() {
     refused::<Acks>(&[0xfe], -2);
     refused::<Purpose>(&[2], 2);
     refused::<ConfigSource>(&[3], 3);
+    refused::<GroupKind>(&[2], 2);
+    refused::<GroupState>(&[4], 4);
     refused::<OffsetQuery>(&(-4_i64).to_be_bytes(), -4);
     refused::<OffsetQuery>(&i64::MIN.to_be_bytes(), i64::MIN);
 }

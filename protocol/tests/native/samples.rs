@@ -462,6 +462,49 @@ pub(crate) fn leader_epoch() -> (LeaderEpochRequest, LeaderEpochResponse) {
     )
 }
 
+pub(crate) fn compact_topics() -> (CompactTopicsRequest, CompactTopicsResponse) {
+    let other = ApiError::new(ErrorCode::NotLeader, "broker 1 does not lead orders-2");
+    let standing = |number, failure: Option<&str>| CompactedPartition {
+        partition: partition(number),
+        error: None,
+        waits: failure.is_none(),
+        runs: 7,
+        cleaned_end: offset(4000),
+        clean_bytes: 65_536,
+        dirty_bytes: 4096,
+        before_bytes: 1_048_576,
+        after_bytes: 65_536,
+        failure: failure.map(str::to_owned),
+    };
+    let unknown = CompactedPartition {
+        partition: partition(2),
+        error: Some(other),
+        waits: false,
+        runs: 0,
+        cleaned_end: Offset::NONE,
+        clean_bytes: 0,
+        dirty_bytes: 0,
+        before_bytes: 0,
+        after_bytes: 0,
+        failure: None,
+    };
+    (
+        CompactTopicsRequest {
+            topics: vec![CompactTopic {
+                topic: topic(),
+                partitions: [0, 1, 2].map(partition).to_vec(),
+            }],
+            run: true,
+        },
+        CompactTopicsResponse {
+            topics: vec![CompactedTopic {
+                topic: topic(),
+                partitions: vec![standing(0, None), standing(1, Some("no space left")), unknown],
+            }],
+        },
+    )
+}
+
 pub(crate) fn delete_records() -> (DeleteRecordsRequest, DeleteRecordsResponse) {
     let above = ApiError::new(ErrorCode::OffsetOutOfRange, "999 lies above the high watermark 43");
     let wanted = |number, before| DeleteRecordsPartition {

@@ -22,12 +22,21 @@ macro_rules! by_api {
             Api::DeleteTopics => $work::<thalweg_protocol::native::DeleteTopicsRequest>($($argument),*),
             Api::AlterTopics => $work::<thalweg_protocol::native::AlterTopicsRequest>($($argument),*),
             Api::DescribeTopics => $work::<thalweg_protocol::native::DescribeTopicsRequest>($($argument),*),
+            Api::CompactTopics => $work::<thalweg_protocol::native::CompactTopicsRequest>($($argument),*),
             Api::Produce => $work::<thalweg_protocol::native::ProduceRequest>($($argument),*),
             Api::Fetch => $work::<thalweg_protocol::native::FetchRequest>($($argument),*),
             Api::ListOffsets => $work::<thalweg_protocol::native::ListOffsetsRequest>($($argument),*),
             Api::InitProducer => $work::<thalweg_protocol::native::InitProducerRequest>($($argument),*),
             Api::LeaderEpoch => $work::<thalweg_protocol::native::LeaderEpochRequest>($($argument),*),
             Api::DeleteRecords => $work::<thalweg_protocol::native::DeleteRecordsRequest>($($argument),*),
+            Api::FindCoordinator => $work::<thalweg_protocol::native::FindCoordinatorRequest>($($argument),*),
+            Api::GroupHeartbeat => $work::<thalweg_protocol::native::GroupHeartbeatRequest>($($argument),*),
+            Api::CommitOffsets => $work::<thalweg_protocol::native::CommitOffsetsRequest>($($argument),*),
+            Api::FetchOffsets => $work::<thalweg_protocol::native::FetchOffsetsRequest>($($argument),*),
+            Api::DescribeGroups => $work::<thalweg_protocol::native::DescribeGroupsRequest>($($argument),*),
+            Api::ListGroups => $work::<thalweg_protocol::native::ListGroupsRequest>($($argument),*),
+            Api::DeleteGroups => $work::<thalweg_protocol::native::DeleteGroupsRequest>($($argument),*),
+            Api::DeleteOffsets => $work::<thalweg_protocol::native::DeleteOffsetsRequest>($($argument),*),
         }
     };
 }

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::alter::AlterArgs;
+use super::compact::CompactArgs;
 use super::create::CreateArgs;
 use super::delete::{DeleteArgs, DeleteRecordsArgs};
 use super::describe::DescribeArgs;
@@ -22,6 +23,8 @@ pub(crate) enum TopicCommand {
     Describe(DescribeArgs),
     /// Add partitions, change settings
     Alter(AlterArgs),
+    /// Compact a topic now: of each key the last record stays
+    Compact(CompactArgs),
     /// Delete a topic with all its records
     Delete(DeleteArgs),
     /// Delete the records below an offset
@@ -37,6 +40,7 @@ impl TopicCommand {
                 Self::List(args) => args.run(console).await,
                 Self::Describe(args) => args.run(console).await,
                 Self::Alter(args) => args.run(console).await,
+                Self::Compact(args) => args.run(console).await,
                 Self::Delete(args) => args.run(console).await,
                 Self::DeleteRecords(args) => args.run(console).await,
             }

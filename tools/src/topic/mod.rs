@@ -4,6 +4,7 @@
 
 mod alter;
 mod command;
+mod compact;
 mod create;
 mod delete;
 mod describe;

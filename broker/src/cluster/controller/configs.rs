@@ -6,13 +6,11 @@ use thalweg_protocol::TopicName;
 
 use super::{Refusal, Rules};
 use crate::cluster::image::{Configs, Topic};
-use crate::config::{Scope, TopicConfig, TopicConfigError, TopicFacts, TopicOverrides};
+use crate::config::{TopicConfig, TopicConfigError, TopicFacts, TopicOverrides};
 
 /// What the settings of a topic are checked against, beside themselves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
-    /// Whether the topic is the brokers' own.
-    pub(super) internal: bool,
     /// How many replicas each of its partitions has.
     pub(super) replicas: usize,
 }
@@ -25,8 +23,8 @@ pub(super) fn of_new_topic(
     rules: &Rules,
 ) -> Result<Configs, Refusal> {
     let given = given.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let settings = TopicOverrides::from_entries(given, owner.scope())
-        .and_then(|settings| owner.check(&settings, rules));
+    let settings =
+        TopicOverrides::from_entries(given).and_then(|settings| owner.check(&settings, rules));
     settings.map_err(|reason| Refusal::Config { name: name.clone(), reason })
 }
 
@@ -40,10 +38,10 @@ pub(super) fn changes(
         return Ok(BTreeMap::new());
     }
     let replicas = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
-    let owner = Owner { internal: topic.internal, replicas };
+    let owner = Owner { replicas };
     let given = given.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
     let after = TopicOverrides::stored(&topic.configs)
-        .with_changes(given, owner.scope())
+        .with_changes(given)
         .and_then(|settings| owner.check(&settings, rules))
         .map_err(|reason| Refusal::Config { name: topic.name.clone(), reason })?;
     Ok(difference(&topic.configs, after))
@@ -59,10 +57,6 @@ fn difference(before: &Configs, after: Configs) -> BTreeMap<String, Option<Strin
 }
 
 impl Owner {
-    const fn scope(self) -> Scope {
-        if self.internal { Scope::Internal } else { Scope::Client }
-    }
-
     /// The settings, once they were found to go together.
     fn check(self, settings: &TopicOverrides, rules: &Rules) -> Result<Configs, TopicConfigError> {
         let facts = TopicFacts {

@@ -71,7 +71,7 @@ pub(in crate::cluster) fn create(
     let mut placement = Placement::new(image);
     let replication_factor = asked.replication_factor.unwrap_or(rules.replication_factor_default);
     let replicas = check_replication_factor(&name, replication_factor, placement.broker_count())?;
-    let owner = Owner { internal: asked.internal, replicas };
+    let owner = Owner { replicas };
     let configs = configs::of_new_topic(&name, owner, &asked.configs, rules)?;
     let record = TopicCreated {
         topic: id,

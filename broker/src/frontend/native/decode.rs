@@ -1,12 +1,16 @@
 //! From a frame of the native protocol to a request of the broker's own.
 
+mod groups;
+
 use std::time::Duration;
 
 use thalweg_protocol::codec::Reader;
 use thalweg_protocol::native::{self, Api, RequestHeader, Wire};
 use thalweg_protocol::{ErrorCode, TopicPartition};
 
-use crate::api::{Failure, Request, delete_records, describe_topics, fetch, init_producer};
+use crate::api::{
+    Failure, Request, compact_topics, delete_records, describe_topics, fetch, init_producer,
+};
 use crate::api::{leader_epoch, list_offsets, metadata, produce, topics};
 use crate::cluster::{NewTopic, TopicChange};
 use crate::partition::OffsetQuery;
@@ -62,6 +66,7 @@ fn decode_body(api: Api, body: Reader) -> Result<Decoded, Failure> {
             let native::DescribeTopicsRequest { names } = whole(api, body)?;
             Request::DescribeTopics(describe_topics::Request { names })
         }
+        Api::CompactTopics => Request::CompactTopics(from_compact_topics(whole(api, body)?)),
         Api::Produce => Request::Produce(from_produce(whole(api, body)?)),
         Api::Fetch => Request::Fetch(from_fetch(whole(api, body)?)),
         Api::ListOffsets => Request::ListOffsets(from_list_offsets(whole(api, body)?)),
@@ -72,6 +77,14 @@ fn decode_body(api: Api, body: Reader) -> Result<Decoded, Failure> {
         }
         Api::LeaderEpoch => Request::LeaderEpoch(from_leader_epoch(whole(api, body)?)),
         Api::DeleteRecords => Request::DeleteRecords(from_delete_records(whole(api, body)?)),
+        Api::FindCoordinator
+        | Api::GroupHeartbeat
+        | Api::CommitOffsets
+        | Api::FetchOffsets
+        | Api::DescribeGroups
+        | Api::ListGroups
+        | Api::DeleteGroups
+        | Api::DeleteOffsets => Request::Group(groups::decode(api, body)?),
     };
     Ok(Decoded::Request(request))
 }
@@ -201,4 +214,12 @@ fn from_delete_records(request: native::DeleteRecordsRequest) -> delete_records:
         }));
     }
     delete_records::Request { items }
+}
+
+fn from_compact_topics(request: native::CompactTopicsRequest) -> compact_topics::Request {
+    let mut items = Vec::new();
+    for native::CompactTopic { topic, partitions } in request.topics {
+        items.extend(partitions.into_iter().map(|partition| TopicPartition::new(topic, partition)));
+    }
+    compact_topics::Request { items, run: request.run }
 }

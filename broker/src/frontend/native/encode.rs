@@ -1,5 +1,7 @@
 //! From an answer of the broker's own to a frame of the native protocol.
 
+mod groups;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +10,9 @@ use thalweg_protocol::frame::{error_frame, response_frame};
 use thalweg_protocol::native::{self, ApiError, EpochEnd, LeaderHint, ResponseHeader, Wire};
 use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition};
 
-use crate::api::{Failure, Hint, Response, delete_records, describe_cluster, describe_topics};
+use crate::api::{
+    Failure, Hint, Response, compact_topics, delete_records, describe_cluster, describe_topics,
+};
 use crate::api::{fetch, leader_epoch, list_offsets, metadata, produce, topics};
 use crate::cluster::{Broker, CreatedTopic, Image, Partition, Topic};
 use crate::config::{DescribedSetting, SettingSource};
@@ -35,6 +39,8 @@ pub(crate) fn encode(correlation: u32, response: Response) -> Chunks {
         ),
         Response::LeaderEpoch(response) => frame(correlation, &epoch_ends(response)),
         Response::DeleteRecords(response) => frame(correlation, &deleted(response)),
+        Response::CompactTopics(response) => frame(correlation, &compacted(response)),
+        Response::Group(response) => groups::encode(correlation, response),
     }
 }
 
@@ -207,6 +213,33 @@ fn deleted(response: delete_records::Response) -> native::DeleteRecordsResponse 
         |topic, partitions| native::DeletedRecordsTopic { topic, partitions },
     );
     native::DeleteRecordsResponse { topics }
+}
+
+fn compacted(response: compact_topics::Response) -> native::CompactTopicsResponse {
+    let topics = by_topic(
+        response.items,
+        |at, outcome| {
+            let (log, failed) = split(outcome);
+            let (bytes, standing) = log.map_or_else(Default::default, |log| {
+                ((log.cleaned_end, log.clean_bytes, log.dirty_bytes), log.standing)
+            });
+            let (cleaned_end, clean_bytes, dirty_bytes) = bytes;
+            native::CompactedPartition {
+                partition: at.partition,
+                cleaned_end: if failed.is_some() { Offset::NONE } else { cleaned_end },
+                error: failed,
+                waits: standing.is_asked,
+                runs: standing.runs,
+                clean_bytes,
+                dirty_bytes,
+                before_bytes: standing.before_bytes,
+                after_bytes: standing.after_bytes,
+                failure: standing.failure,
+            }
+        },
+        |topic, partitions| native::CompactedTopic { topic, partitions },
+    );
+    native::CompactTopicsResponse { topics }
 }
 
 fn split<T>(outcome: Result<T, Failure>) -> (Option<T>, Option<ApiError>) {

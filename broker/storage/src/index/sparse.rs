@@ -103,6 +103,11 @@ impl<E: Entry> Sparse<E> {
         Some(Self { on_disk: length / size::<E>(), ..Self::new() })
     }
 
+    /// Holds these entries in memory and touches no file until they are flushed.
+    pub(crate) fn hold(&mut self, entries: Vec<E>) {
+        *self = Self { tail: entries, ..Self::new() };
+    }
+
     /// Holds what `other` holds, which is given up.
     pub(crate) fn take_over(&mut self, other: &Self) {
         self.on_disk = other.on_disk;

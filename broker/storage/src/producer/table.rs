@@ -153,6 +153,11 @@ impl ProducerTable {
         self.producers.is_empty()
     }
 
+    /// Who is remembered.
+    pub fn ids(&self) -> impl Iterator<Item = ProducerId> {
+        self.producers.keys().copied()
+    }
+
     /// The batches remembered of `producer` with their epoch, oldest first.
     pub fn batches(&self, producer: ProducerId) -> Option<(ProducerEpoch, &[RememberedBatch])> {
         let found = self.producers.get(&producer)?;

@@ -17,6 +17,7 @@ impl Consumer {
         &mut self,
         context: &Context<'_>,
     ) -> Poll<Option<Result<ConsumedRecord, ConsumeError>>> {
+        self.settle();
         loop {
             if let Some(outcome) = self.take_record() {
                 return Poll::Ready(Some(outcome));
@@ -30,16 +31,35 @@ impl Consumer {
         }
     }
 
+    /// The call that follows: what was in hand is done with.
+    fn settle(&mut self) {
+        self.shared.polled();
+        if let Some(place) = self.in_hand.take().and_then(|track| self.positions.get(track)) {
+            place.progress.settle(place.position);
+        }
+        if !self.dealing_with.is_empty() {
+            let tracks = std::mem::take(&mut self.dealing_with);
+            self.shared.board().dealt_with(&tracks);
+            self.shared.let_go.notify_one();
+        }
+    }
+
     /// The next record of the open batch; none when it has no more.
     fn take_record(&mut self) -> Option<Result<ConsumedRecord, ConsumeError>> {
         let open = self.batch.as_mut()?;
         let place = self.positions.get_mut(open.track)?;
+        if place.progress.is_over() {
+            let track = open.track;
+            self.drop_chunk_of(track);
+            return None;
+        }
         loop {
             match open.records.next() {
                 Some(Ok(record)) if record.offset < place.position => {}
                 Some(Ok(record)) if record.offset >= place.stop => break,
                 Some(Ok(record)) => {
                     place.position = record.offset.next();
+                    self.in_hand = Some(open.track);
                     return Some(Ok(ConsumedRecord {
                         topic: place.topic.clone(),
                         partition: place.partition,
@@ -67,6 +87,7 @@ impl Consumer {
         &mut self,
         context: &Context<'_>,
     ) -> Poll<Option<Result<ConsumedBatch, ConsumeError>>> {
+        self.settle();
         loop {
             if let Some(open) = self.batch.take()
                 && let Some(rest) = self.whole(open.track, open.batch)
@@ -98,7 +119,9 @@ impl Consumer {
             below: place.stop,
             inflated_bytes_max: self.options.inflated_bytes_max,
         };
+        place.progress.enter(whole.leader_epoch());
         self.move_to(track, next);
+        self.in_hand = Some(track);
         Some(whole)
     }
 
@@ -111,6 +134,9 @@ impl Consumer {
             let bytes_max = self.options.inflated_bytes_max;
             match batch.records_within(bytes_max, &mut self.scratch) {
                 Ok(records) => {
+                    if let Some(place) = self.positions.get(track) {
+                        place.progress.enter(batch.header.leader_epoch);
+                    }
                     self.batch = Some(Open {
                         track,
                         epoch: batch.header.leader_epoch,
@@ -142,6 +168,10 @@ impl Consumer {
                 }
             };
             let track = chunk.track;
+            if self.positions.get(track).is_some_and(|place| place.progress.is_over()) {
+                self.release_chunk();
+                continue;
+            }
             let Some(batch) = chunk.batches.next() else {
                 self.release_chunk();
                 continue;
@@ -153,10 +183,13 @@ impl Consumer {
             };
             let header = &batch.header;
             let position = self.positions.get(track).map(|place| place.position);
+            // A marker, or a hole that compaction left, holds nothing to hand out.
             if header.attributes.is_control()
+                || header.record_count == 0
                 || position.is_some_and(|at| header.next_offset() <= at)
             {
                 self.move_to(track, batch.header.next_offset());
+                self.settle_track(track);
                 continue;
             }
             if self.options.check_crcs
@@ -192,14 +225,44 @@ impl Consumer {
             }
             Item::Moved { track, to } => {
                 self.notice_tracks();
-                if let Some(place) = self.positions.get_mut(track) {
-                    place.position = to;
-                }
+                self.take_over(track, to);
                 // Finished at once, if it was moved to its end.
                 self.move_to(track, to);
                 Poll::Ready(Some(Ok(())))
             }
+            Item::Event { event, tracks } if self.takes_events => {
+                self.told = Some((event, tracks));
+                // Not a wait: who takes events looks for one before it gives way.
+                Poll::Pending
+            }
+            Item::Event { tracks, .. } => {
+                if !tracks.is_empty() {
+                    self.shared.board().dealt_with(&tracks);
+                    self.shared.let_go.notify_one();
+                }
+                Poll::Ready(Some(Ok(())))
+            }
             Item::Error { error, .. } => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    /// A partition goes on at another place, perhaps as one that is new to this handle.
+    fn take_over(&mut self, track: usize, to: Offset) {
+        let board = self.shared.board();
+        let (Some(place), Some(now)) = (self.positions.get_mut(track), board.tracks.get(track))
+        else {
+            return;
+        };
+        place.position = to;
+        place.stop = now.stop.unwrap_or(NO_STOP);
+        place.progress = now.progress.clone();
+        place.progress.settle(to);
+    }
+
+    /// Nothing of the partition is in hand: all below its position is done with.
+    fn settle_track(&self, track: usize) {
+        if let Some(place) = self.positions.get(track) {
+            place.progress.settle(place.position);
         }
     }
 
@@ -212,6 +275,7 @@ impl Consumer {
                 partition: track.partition,
                 position: track.begin,
                 stop: track.stop.unwrap_or(NO_STOP),
+                progress: track.progress.clone(),
             });
         }
     }
@@ -219,6 +283,7 @@ impl Consumer {
     fn finish_batch(&mut self) {
         if let Some(open) = self.batch.take() {
             self.move_to(open.track, open.batch.header.next_offset());
+            self.settle_track(open.track);
         }
     }
 
@@ -236,8 +301,11 @@ impl Consumer {
 
     fn release_chunk(&mut self) {
         if let Some(chunk) = self.chunk.take() {
-            self.shared.board().release(chunk.bytes);
+            self.shared.board().release(chunk.track, chunk.bytes);
             self.shared.wake.notify_one();
+            if self.positions.get(chunk.track).is_some_and(|place| place.progress.is_over()) {
+                self.shared.let_go.notify_one();
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use thalweg_protocol::native::OffsetQuery;
 use thalweg_protocol::{Offset, PartitionIndex, TopicName};
 
 use super::super::consumed::Lag;
+use super::super::position::Activity;
 use super::super::start::consume_error;
 use super::Consumer;
 use crate::error::ConsumeError;
@@ -13,18 +14,16 @@ use crate::record::Partition;
 impl Consumer {
     /// The offset of the next record that is handed out; none when the partition is not assigned.
     pub fn position(&self, topic: &str, partition: impl Into<Partition>) -> Option<Offset> {
-        let partition = partition.into().0;
-        let mut places = self.positions.iter();
-        places
-            .find(|place| place.topic.as_str() == topic && place.partition == partition)
-            .map(|place| place.position)
+        let index = self.shared.board().find_assigned(topic, partition.into().0)?;
+        self.positions.get(index).map(|place| place.position)
     }
 
     /// What is read, and how far behind the log end it is, as of the last fetch of each partition.
     pub fn lag(&self) -> Vec<Lag> {
         let board = self.shared.board();
         let places = self.positions.iter().zip(&board.tracks);
-        let lag = places.map(|(place, track)| Lag {
+        let assigned = places.filter(|(_, track)| track.activity != Activity::Gone);
+        let lag = assigned.map(|(place, track)| Lag {
             topic: place.topic.clone(),
             partition: place.partition,
             position: place.position,
@@ -43,7 +42,8 @@ impl Consumer {
     pub async fn end_offsets(
         &self,
     ) -> Result<Vec<(TopicName, PartitionIndex, Offset)>, ConsumeError> {
-        let asked = self.positions.iter().map(|place| async {
+        let assigned = self.positions.iter().filter(|place| !place.progress.is_over());
+        let asked = assigned.map(|place| async {
             let listed =
                 self.router.list_offset(&place.topic, place.partition, OffsetQuery::Latest);
             let end = listed.await.map_err(consume_error)?.offset;

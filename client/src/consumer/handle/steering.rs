@@ -20,7 +20,10 @@ impl Consumer {
         let partition = partition.into().0;
         let track = self.track(topic, partition)?;
         let name = TopicName::new(topic).map_err(crate::ConfigError::from)?;
-        let offset = resolve(&self.router, &name, partition, at).await?;
+        let offset = match at {
+            StartAt::Committed => self.committed_offset(&name, partition).await?,
+            at => resolve(&self.router, &name, partition, at).await?,
+        };
         let is_paused = self.activity(track) == Some(Activity::Paused);
         self.restart(track, offset, is_paused);
         Ok(())
@@ -32,6 +35,7 @@ impl Consumer {
             return;
         };
         place.position = offset;
+        place.progress.settle(offset);
         let activity = match is_paused {
             _ if offset >= place.stop => Activity::Finished,
             true => Activity::Paused,
@@ -77,7 +81,7 @@ impl Consumer {
 
     fn track(&mut self, topic: &str, partition: PartitionIndex) -> Result<usize, ConsumeError> {
         self.notice_tracks();
-        let found = self.shared.board().find(topic, partition);
+        let found = self.shared.board().find_assigned(topic, partition);
         found.ok_or_else(|| ConsumeError::NotAssigned { topic: topic.to_owned(), partition })
     }
 }

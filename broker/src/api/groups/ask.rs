@@ -1,0 +1,178 @@
+//! Requests to groups: which there are, and which question to the coordinator each of them is.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use thalweg_protocol::{ErrorCode, TopicPartition};
+
+use super::find::{self, CoordinatorAt};
+use crate::api::{Begun, Context, Failure, Services};
+use crate::coordinator::{
+    self, Answer, Commit, CommittedOffset, CoordinatorError, DeleteOffsets, DescribedGroup, Each,
+    FetchOffsets, GroupState, Heartbeat, HeartbeatAnswer, ListedGroup,
+};
+
+/// A request that is about groups.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Which brokers keep these groups.
+    Find(Vec<String>),
+    /// A member's sign of life.
+    Heartbeat(Heartbeat),
+    /// Offsets to remember.
+    Commit(Commit),
+    /// How far a group has read.
+    FetchOffsets(FetchOffsets),
+    /// All about these groups.
+    Describe(Vec<String>),
+    /// The groups in one of these states; empty asks for all.
+    List(Vec<GroupState>),
+    /// Forget these groups.
+    Delete(Vec<String>),
+    /// Forget these offsets.
+    DeleteOffsets(DeleteOffsets),
+}
+
+/// Something for each name, in the order of the request.
+type EachGroup<T> = Vec<(String, Result<T, Failure>)>;
+
+/// Something for each partition, in the order of the request.
+type EachPartition<T> = Vec<(TopicPartition, Result<T, Failure>)>;
+
+/// An answer that is about groups.
+#[derive(Debug)]
+pub(crate) enum Response {
+    Coordinators(EachGroup<CoordinatorAt>),
+    Heartbeat(HeartbeatAnswer),
+    Committed(EachPartition<()>),
+    Offsets(EachPartition<CommittedOffset>),
+    Described(EachGroup<DescribedGroup>),
+    Listed(Vec<ListedGroup>),
+    Deleted(EachGroup<()>),
+    OffsetsDeleted(EachPartition<()>),
+}
+
+impl Response {
+    /// The codes of the parts that failed.
+    pub(in crate::api) fn failures(&self) -> Box<dyn Iterator<Item = ErrorCode> + '_> {
+        fn codes<K, T>(
+            items: &[(K, Result<T, Failure>)],
+        ) -> Box<dyn Iterator<Item = ErrorCode> + '_> {
+            Box::new(items.iter().filter_map(|(_, outcome)| outcome.as_ref().err().map(|f| f.code)))
+        }
+        match self {
+            Self::Coordinators(groups) => codes(groups),
+            Self::Committed(items) | Self::OffsetsDeleted(items) => codes(items),
+            Self::Offsets(items) => codes(items),
+            Self::Described(groups) => codes(groups),
+            Self::Deleted(groups) => codes(groups),
+            Self::Heartbeat(_) | Self::Listed(_) => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+/// Begins a request. The coordinator's queue has it when this returns, so that one connection's requests are
+/// begun in order.
+pub(in crate::api) fn begin(services: Arc<Services>, request: Request, context: Context) -> Begun {
+    let groups = services.groups.clone();
+    let ask = |question| groups.ask(question, context.timeout);
+    let waiting: Waiting = match request {
+        Request::Find(names) => Box::pin(async move {
+            Ok(Response::Coordinators(find::answer(&services, names, &context).await))
+        }),
+        Request::Heartbeat(mut heartbeat) => {
+            heartbeat.client = (*context.client).clone();
+            one(ask(coordinator::Request::Heartbeat(heartbeat)), |answer| match answer {
+                Answer::Heartbeat(answer) => Some(Response::Heartbeat(answer)),
+                _ => None,
+            })
+        }
+        Request::Commit(commit) => {
+            one(ask(coordinator::Request::Commit(commit)), |answer| match answer {
+                Answer::Done(items) => Some(Response::Committed(each(items))),
+                _ => None,
+            })
+        }
+        Request::FetchOffsets(fetch) => {
+            one(ask(coordinator::Request::FetchOffsets(fetch)), |answer| match answer {
+                Answer::Offsets(items) => Some(Response::Offsets(each(items))),
+                _ => None,
+            })
+        }
+        Request::DeleteOffsets(delete) => {
+            one(ask(coordinator::Request::DeleteOffsets(delete)), |answer| match answer {
+                Answer::Done(items) => Some(Response::OffsetsDeleted(each(items))),
+                _ => None,
+            })
+        }
+        Request::List(states) => one(groups.list(states, context.timeout), |answer| match answer {
+            Answer::Listed(groups) => Some(Response::Listed(groups)),
+            _ => None,
+        }),
+        Request::Describe(names) => {
+            let asked = names.into_iter().map(|name| {
+                let answer = ask(coordinator::Request::Describe(name.clone()));
+                async move {
+                    let described = match answer.await {
+                        Ok(Answer::Described(group)) => Ok(*group),
+                        other => Err(refused(other)),
+                    };
+                    (name, described)
+                }
+            });
+            let all = join_all(asked);
+            Box::pin(async move { Ok(Response::Described(all.await)) })
+        }
+        Request::Delete(names) => {
+            let asked = names.into_iter().map(|name| {
+                let answer = ask(coordinator::Request::Delete(name.clone()));
+                async move {
+                    let deleted = match answer.await {
+                        Ok(Answer::Deleted) => Ok(()),
+                        other => Err(refused(other)),
+                    };
+                    (name, deleted)
+                }
+            });
+            let all = join_all(asked);
+            Box::pin(async move { Ok(Response::Deleted(all.await)) })
+        }
+    };
+    Begun::Waiting(Box::pin(async move { waiting.await.map(crate::api::Response::Group) }))
+}
+
+/// Ends with the answer to one question.
+type Waiting = std::pin::Pin<Box<dyn Future<Output = Result<Response, Failure>> + Send>>;
+
+fn one(
+    answer: impl Future<Output = Result<Answer, CoordinatorError>> + Send + 'static,
+    take: impl FnOnce(Answer) -> Option<Response> + Send + 'static,
+) -> Waiting {
+    Box::pin(async move {
+        let answer = answer.await?;
+        take(answer).ok_or_else(|| {
+            Failure::new(ErrorCode::Internal, "the coordinator answered another question")
+        })
+    })
+}
+
+fn refused(answer: Result<Answer, CoordinatorError>) -> Failure {
+    match answer {
+        Err(error) => error.into(),
+        Ok(_) => Failure::new(ErrorCode::Internal, "the coordinator answered another question"),
+    }
+}
+
+fn each<T>(items: Each<T>) -> EachPartition<T> {
+    let outcome = |(at, result): (TopicPartition, Result<T, coordinator::GroupError>)| {
+        (at, result.map_err(|error| Failure::new(error.code(), error.to_string())))
+    };
+    items.into_iter().map(outcome).collect()
+}
+
+impl From<CoordinatorError> for Failure {
+    fn from(error: CoordinatorError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

@@ -1,0 +1,350 @@
+//! The coordinator as the rest of the broker sees it: which shard a group belongs to, and questions to it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use thalweg_protocol::murmur2::partition_for_key;
+use thalweg_protocol::{BrokerId, LeaderEpoch, PartitionIndex, TopicPartition};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::error::CoordinatorError;
+use super::group::{Answer, GroupFigures, GroupOptions, GroupState, Request, check_group};
+use super::shard::{Job, QUEUE_MAX, Shard, ShardOptions, no_answer};
+use crate::base::Clock;
+use crate::cluster::{Image, MetadataError, MetadataHandle, NewTopic, Refusal};
+use crate::config::BrokerConfig;
+use crate::metrics::CoordinatorMetrics;
+use crate::partition::Table;
+
+/// The internal topic whose partitions are the shards.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Shards that are read at a time.
+const LOADS_MAX: usize = 4;
+
+/// How often a question waits for the shards of a topic that was just made.
+const MADE_CHECK: Duration = Duration::from_millis(2);
+
+/// What a coordinator is made of.
+#[derive(Debug)]
+pub struct CoordinatorOptions {
+    /// The broker's settings.
+    pub config: Arc<BrokerConfig>,
+    /// The partitions held here.
+    pub table: Arc<Table>,
+    /// The cluster's metadata.
+    pub metadata: MetadataHandle,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where shards work.
+    pub control: Handle,
+    /// Where they write and read.
+    pub data: Handle,
+    /// What is counted.
+    pub metrics: Arc<CoordinatorMetrics>,
+}
+
+/// The coordinator of the groups whose shards are led here. Cheap to clone; all clones are one.
+///
+/// Each shard has a bounded queue; when it is full a question is refused at once.
+#[derive(Clone, Debug)]
+pub struct Coordinator {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    me: BrokerId,
+    shards_at_creation: i32,
+    metadata: MetadataHandle,
+    shards: RwLock<HashMap<PartitionIndex, ShardHandle>>,
+}
+
+/// A shard's worker.
+#[derive(Debug)]
+struct ShardHandle {
+    at: TopicPartition,
+    epoch: LeaderEpoch,
+    jobs: mpsc::Sender<Job>,
+    stop: CancellationToken,
+}
+
+/// Why a question did not get into a queue.
+enum NotBegun {
+    /// There is no `__consumer_offsets` yet.
+    NoTopic(Request),
+    Refused(CoordinatorError),
+}
+
+/// The shard of a group: by the hash of its name, over a number of shards that never changes.
+pub fn shard_of(group: &str, shards: usize) -> PartitionIndex {
+    let count = i32::try_from(shards).unwrap_or(i32::MAX).max(1);
+    partition_for_key(group.as_bytes(), count)
+}
+
+impl Coordinator {
+    /// Begins to look after the shards that are led here, as the metadata says.
+    pub fn start(options: CoordinatorOptions) -> Self {
+        let config = &options.config;
+        let shared = Arc::new(Shared {
+            me: config.node_id,
+            shards_at_creation: i32::try_from(config.groups.offsets_partitions).unwrap_or(50),
+            metadata: options.metadata.clone(),
+            shards: RwLock::default(),
+        });
+        let shard_options = ShardOptions {
+            groups: Arc::new(GroupOptions::of(&config.groups)),
+            cleanup_interval: config.groups.cleanup_interval_ms.duration(),
+            table: options.table,
+            metadata: options.metadata,
+            clock: options.clock,
+            data: options.data,
+            loads: Arc::new(Semaphore::new(LOADS_MAX)),
+            groups_all: Arc::new(AtomicUsize::new(0)),
+            metrics: options.metrics,
+        };
+        let control = options.control.clone();
+        let following = follow(Arc::clone(&shared), shard_options, control);
+        options.control.spawn(following);
+        Self { shared }
+    }
+
+    /// Puts a question into the queue of the group's shard at once, so that questions of one connection are begun in
+    /// order; the answer comes later.
+    pub fn ask(
+        &self,
+        request: Request,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Answer, CoordinatorError>> + Send + use<> {
+        let begun = self.begin(request);
+        let this = self.clone();
+        async move {
+            let (shard, answer) = match begun {
+                Ok(begun) => begun,
+                Err(NotBegun::Refused(error)) => return Err(error),
+                Err(NotBegun::NoTopic(request)) => this.begin_with_topic(request, timeout).await?,
+            };
+            let timeout_ms = timeout.as_millis();
+            match tokio::time::timeout(timeout, answer).await {
+                Ok(Ok(answer)) => answer,
+                // The worker is gone with the question, or the round with its writer.
+                Ok(Err(_)) => no_answer(shard),
+                Err(_) => Err(CoordinatorError::TimedOut { shard, timeout_ms }),
+            }
+        }
+    }
+
+    /// The groups of all shards led here, by name. Shards that are loading are waited for.
+    pub fn list(
+        &self,
+        states: Vec<GroupState>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Answer, CoordinatorError>> + Send + use<> {
+        let shards = self.shared.read(|shards| {
+            let asked = shards.iter().map(|(number, shard)| {
+                let (reply, answer) = oneshot::channel();
+                // A full queue shows as no answer.
+                let _ = shard.jobs.try_send(Job::Ask(Request::List(states.clone()), reply));
+                (*number, answer)
+            });
+            asked.collect::<Vec<_>>()
+        });
+        async move {
+            let mut all = Vec::new();
+            for (shard, answer) in shards {
+                let timeout_ms = timeout.as_millis();
+                match tokio::time::timeout(timeout, answer).await {
+                    Ok(Ok(Ok(Answer::Listed(groups)))) => all.extend(groups),
+                    Ok(Ok(other)) => return other,
+                    Ok(Err(_)) => return no_answer(shard),
+                    Err(_) => return Err(CoordinatorError::TimedOut { shard, timeout_ms }),
+                }
+            }
+            all.sort_by(|a, b| a.group.cmp(&b.group));
+            Ok(Answer::Listed(all))
+        }
+    }
+
+    /// The group's shard and the broker that leads it. Makes `__consumer_offsets` when there is none.
+    pub async fn leader_of(
+        &self,
+        group: &str,
+        timeout: Duration,
+    ) -> Result<(PartitionIndex, BrokerId), CoordinatorError> {
+        check_group(group)?;
+        self.make_topic(timeout).await?;
+        let image = self.shared.metadata.image();
+        let topic = image.topic_named(OFFSETS_TOPIC);
+        let shard = shard_of(group, topic.map_or(1, |topic| topic.partitions.len()));
+        let leader = topic.and_then(|topic| topic.partition(shard)).map(|entry| entry.leader);
+        Ok((shard, leader.unwrap_or(BrokerId::NONE)))
+    }
+
+    /// Every group led here, in numbers. Shards that are loading or busy are left out.
+    pub async fn figures(&self, timeout: Duration) -> Vec<GroupFigures> {
+        let asked: Vec<_> = self.shared.read(|shards| {
+            let ask = |shard: &ShardHandle| {
+                let (reply, figures) = oneshot::channel();
+                shard.jobs.try_send(Job::Figures(reply)).ok().map(|()| figures)
+            };
+            shards.values().filter_map(ask).collect()
+        });
+        let mut all = Vec::new();
+        for figures in asked {
+            if let Ok(Ok(figures)) = tokio::time::timeout(timeout, figures).await {
+                all.extend(figures);
+            }
+        }
+        all
+    }
+
+    fn begin(
+        &self,
+        request: Request,
+    ) -> Result<(PartitionIndex, oneshot::Receiver<Result<Answer, CoordinatorError>>), NotBegun>
+    {
+        let image = self.shared.metadata.image();
+        let Some(topic) = image.topic_named(OFFSETS_TOPIC) else {
+            return Err(NotBegun::NoTopic(request));
+        };
+        let shard = shard_of(request.group(), topic.partitions.len());
+        let leader = topic.partition(shard).map_or(BrokerId::NONE, |entry| entry.leader);
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.read(|shards| {
+            shards.get(&shard).map(|handle| handle.jobs.try_send(Job::Ask(request, reply)))
+        });
+        match sent {
+            Some(Ok(())) => Ok((shard, answer)),
+            Some(Err(mpsc::error::TrySendError::Full(_))) => {
+                Err(NotBegun::Refused(CoordinatorError::Overloaded { shard, waiting: QUEUE_MAX }))
+            }
+            // Led here, as the image says: its worker is about to begin.
+            _ if leader == self.shared.me => {
+                Err(NotBegun::Refused(CoordinatorError::Loading { shard }))
+            }
+            _ => Err(NotBegun::Refused(CoordinatorError::NotCoordinator { shard, leader })),
+        }
+    }
+
+    async fn begin_with_topic(
+        &self,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<
+        (PartitionIndex, oneshot::Receiver<Result<Answer, CoordinatorError>>),
+        CoordinatorError,
+    > {
+        self.make_topic(timeout).await?;
+        match self.begin(request) {
+            Ok(begun) => Ok(begun),
+            Err(NotBegun::Refused(error)) => Err(error),
+            Err(NotBegun::NoTopic(_)) => {
+                Err(CoordinatorError::Loading { shard: PartitionIndex::new(0) })
+            }
+        }
+    }
+
+    /// Makes `__consumer_offsets` unless it is there, and waits until its shards that are led here have workers.
+    async fn make_topic(&self, timeout: Duration) -> Result<(), CoordinatorError> {
+        if self.shared.metadata.image().topic_named(OFFSETS_TOPIC).is_some() {
+            return Ok(());
+        }
+        let topic = NewTopic {
+            name: OFFSETS_TOPIC.to_owned(),
+            partitions: Some(self.shared.shards_at_creation),
+            replication_factor: None,
+            configs: vec![("cleanup.policy".to_owned(), "compact".to_owned())],
+            internal: true,
+        };
+        let made = self.shared.metadata.create_topics(vec![topic], false, timeout).await?;
+        for result in made {
+            match result {
+                // Another question was quicker.
+                Ok(_) | Err(Refusal::TopicExists { .. }) => {}
+                Err(refusal) => return Err(MetadataError::from(refusal).into()),
+            }
+        }
+        let deadline = tokio::time::Instant::now() + timeout;
+        while !self.shared.has_workers() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(MADE_CHECK).await;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, look: impl FnOnce(&HashMap<PartitionIndex, ShardHandle>) -> T) -> T {
+        look(&self.shards.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The shards led here, by the image.
+    fn led(&self, image: &Image) -> HashMap<PartitionIndex, (TopicPartition, LeaderEpoch)> {
+        let Some(topic) = image.topic_named(OFFSETS_TOPIC) else { return HashMap::new() };
+        let mine = topic.partitions.iter().filter(|entry| entry.leader == self.me);
+        let led = mine.map(|entry| {
+            let at = TopicPartition::new(topic.id, entry.index);
+            (entry.index, (at, entry.leader_epoch))
+        });
+        led.collect()
+    }
+
+    fn has_workers(&self) -> bool {
+        let led = self.led(&self.metadata.image());
+        self.read(|shards| led.keys().all(|shard| shards.contains_key(shard)))
+    }
+}
+
+/// Begins and ends shards as the metadata says. They work until the runtime ends: a broker that stops answers what was
+/// begun.
+async fn follow(shared: Arc<Shared>, options: ShardOptions, control: Handle) {
+    let mut newest = shared.metadata.subscribe();
+    loop {
+        let image = Arc::clone(&newest.borrow_and_update());
+        change_shards(&shared, &options, &control, &shared.led(&image));
+        if newest.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn change_shards(
+    shared: &Shared,
+    options: &ShardOptions,
+    control: &Handle,
+    led: &HashMap<PartitionIndex, (TopicPartition, LeaderEpoch)>,
+) {
+    let mut shards = shared.shards.write().unwrap_or_else(PoisonError::into_inner);
+    shards.retain(|number, shard| {
+        let stays = led.get(number) == Some(&(shard.at, shard.epoch));
+        if !stays {
+            shard.stop.cancel();
+        }
+        stays
+    });
+    for (number, (at, epoch)) in led {
+        if shards.contains_key(number) {
+            continue;
+        }
+        let stop = CancellationToken::new();
+        let (shard, jobs) = Shard::new(options.clone(), *at, *epoch, stop.clone());
+        control.spawn(shard.run());
+        shards.insert(*number, ShardHandle { at: *at, epoch: *epoch, jobs, stop });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shard_of_a_group_never_changes() {
+        let vectors = [("", 0), ("a", 0), ("orders", 0), ("payments-eu", 0), ("grüße", 0)];
+        let found = vectors.map(|(group, _)| (group, shard_of(group, 50).get()));
+        assert_eq!(found, vectors);
+    }
+}
