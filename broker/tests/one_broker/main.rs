@@ -13,6 +13,7 @@
 )]
 
 mod bad_input;
+mod compaction;
 mod limits;
 mod log_dirs;
 mod metrics;
