@@ -33,8 +33,11 @@ pub(super) async fn answer(
     let pool = services.reads.clone();
     let items = pool
         .run(move || {
-            let delete =
-                |item: &Item| Ok(services.table.get(item.partition)?.delete_below(item.before)?);
+            let delete = |item: &Item| {
+                let partition = services.table.get(item.partition)?;
+                super::refuse_internal(&partition, "deleted from")?;
+                Ok(partition.delete_below(item.before)?)
+            };
             request.items.iter().map(|item| (item.partition, delete(item))).collect()
         })
         .await;

@@ -11,6 +11,7 @@ use super::compaction::CompactionMetrics;
 use super::connections::ConnectionMetrics;
 use super::coordinator::CoordinatorMetrics;
 use super::directories::DirectoryMetrics;
+use super::groups::GroupSeries;
 use super::names;
 use super::process;
 use super::registry::Registry;
@@ -32,10 +33,12 @@ pub struct Metrics {
     pub broker: BrokerMetrics,
     /// Sockets.
     pub connections: Arc<ConnectionMetrics>,
-    /// Groups.
     /// Compaction.
     pub compaction: Arc<CompactionMetrics>,
+    /// Groups.
     pub coordinator: Arc<CoordinatorMetrics>,
+    /// Single groups, and how far they are behind.
+    pub groups: Arc<GroupSeries>,
 }
 
 /// Figures of the broker as a whole.
@@ -79,10 +82,15 @@ impl Metrics {
             partitions: Partitions::new(registry.clone(), config.partition_series_max),
             broker: BrokerMetrics::new(&registry),
             connections: Arc::new(ConnectionMetrics::new(&registry)),
+            compaction: Arc::new(CompactionMetrics::new(&registry, config.partition_series_max)),
             coordinator: Arc::new(CoordinatorMetrics::new(&registry)),
+            groups: Arc::new(GroupSeries::new(
+                registry.clone(),
+                config.group_series_max,
+                config.group_partition_series_max,
+            )),
             registry,
         })
-            compaction: Arc::new(CompactionMetrics::new(&registry, config.partition_series_max)),
     }
 
     /// The text that Prometheus reads; the metrics come in no order.

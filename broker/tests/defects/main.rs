@@ -17,6 +17,7 @@
 
 mod failed_sync;
 mod full_disk;
+mod groups;
 mod machine;
 mod one_partition;
 mod partition;

@@ -14,6 +14,7 @@
 
 mod bad_input;
 mod compaction;
+mod groups;
 mod limits;
 mod log_dirs;
 mod metrics;
