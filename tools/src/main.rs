@@ -7,11 +7,13 @@
 mod cli;
 mod clock;
 mod cluster;
+mod confirm;
 mod connect;
 mod console;
 mod consume;
 mod demo;
 mod failure;
+mod group;
 mod log;
 mod logging;
 mod produce;
