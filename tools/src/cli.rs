@@ -8,6 +8,7 @@ use crate::console::{Console, OutputFormat};
 use crate::consume::ConsumeArgs;
 use crate::demo::DemoArgs;
 use crate::failure::Failure;
+use crate::group::GroupCommand;
 use crate::log::LogCommand;
 use crate::logging;
 use crate::produce::ProduceArgs;
@@ -41,6 +42,9 @@ enum Command {
     Produce(Box<ProduceArgs>),
     /// Read records, to standard output
     Consume(Box<ConsumeArgs>),
+    /// List, describe, reset and delete groups of consumers
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Look at the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
@@ -80,6 +84,7 @@ impl Cli {
             Command::Topic(command) => command.run(console),
             Command::Produce(args) => args.run(console),
             Command::Consume(args) => args.run(console),
+            Command::Group(command) => command.run(console),
             Command::Cluster(command) => command.run(console),
             Command::Log(command) => command.run(console),
             Command::Bench(command) => command.run(console),

@@ -75,6 +75,19 @@ pub(crate) fn time(time: Duration) -> String {
     }
 }
 
+/// How old something is, for people: `0 s`, `850 ms`, `12.3 s`, `15 min`, `5 h`, `2,850 d`.
+pub(crate) fn age(age: Duration) -> String {
+    const MINUTE: u64 = 60;
+    match (age.as_millis(), age.as_secs()) {
+        (0, _) => "0 s".to_owned(),
+        (ms @ 1..1_000, _) => format!("{ms} ms"),
+        (ms, seconds) if seconds < 2 * MINUTE => format!("{seconds}.{} s", ms % 1_000 / 100),
+        (_, seconds) if seconds < 120 * MINUTE => format!("{} min", seconds / MINUTE),
+        (_, seconds) if seconds < 48 * 60 * MINUTE => format!("{} h", seconds / (60 * MINUTE)),
+        (_, seconds) => format!("{} d", grouped(seconds / (24 * 60 * MINUTE))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +125,20 @@ mod tests {
         assert_eq!(time(Duration::from_micros(12_345)), "12.3 ms");
         assert_eq!(time(Duration::from_millis(4_567)), "4.56 s");
         assert_eq!(rate(300_000, Duration::from_millis(1_500)), 200_000);
+    }
+
+    #[test]
+    fn ages_are_as_exact_as_they_matter() {
+        for (ms, text) in [
+            (0, "0 s"),
+            (7, "7 ms"),
+            (12_345, "12.3 s"),
+            (125_000, "2 min"),
+            (7_200_000, "2 h"),
+            (246_240_000_000, "2,850 d"),
+        ] {
+            assert_eq!(age(Duration::from_millis(ms)), text);
+        }
     }
 
     #[test]

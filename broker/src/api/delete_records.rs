@@ -38,5 +38,6 @@ pub(super) async fn answer(
 }
 
 fn delete(services: &Services, item: &Item) -> Result<Offset, Failure> {
+    super::refuse_internal(&services.table.get(item.partition)?, "deleted from")?;
     Ok(services.table.ask(item.partition, |partition| partition.delete_below(item.before))?)
 }

@@ -100,6 +100,7 @@ pub(super) fn begin(services: &Arc<Services>, request: &Request, context: &Conte
 
 fn append(services: &Services, acks: Acks, item: &Item) -> Result<Accepted, Failure> {
     let partition = services.table.get(item.partition)?;
+    super::refuse_internal(&partition, "written to")?;
     let now = services.clock.wall();
     SCRATCH.with_borrow_mut(|scratch| {
         let header = partition.check(&item.records, now, scratch)?;

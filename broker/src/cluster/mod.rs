@@ -36,7 +36,7 @@ mod tests;
 mod worker;
 
 pub use controller::{
-    CreatedTopic, Each, IsrMember, IsrProposal, NewTopic, ProducerIdBlock, Refusal, Registration,
+    CreatedTopic, Each, IsrMember, IsrProposal, NewTopic, OFFSETS_TOPIC, ProducerIdBlock, Refusal, Registration,
     Rules, TopicChange, directory_for,
 };
 pub use delta::Delta;

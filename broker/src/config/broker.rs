@@ -173,6 +173,11 @@ settings! {
         partition_series_max: u32 = 2_000, Allowed::Count(0, 1_000_000);
         /// Topics that get figures of their own; those beyond are counted together as "(other)".
         topic_series_max: u32 = 1_000, Allowed::Count(0, 1_000_000);
+        /// Groups that get figures of their own, those that are gone included until the broker restarts; those
+        /// beyond are only counted.
+        group_series_max: u32 = 500, Allowed::Count(0, 1_000_000);
+        /// Partitions of groups whose lag is shown, counted like the groups.
+        group_partition_series_max: u32 = 2_000, Allowed::Count(0, 1_000_000);
     }
 }
 

@@ -47,11 +47,6 @@ settings! {
         /// How often it is looked how far groups are behind, for the metrics.
         lag_interval_ms: Millis = Millis::seconds(5),
             Allowed::Time(Millis::new(10), Millis::hours(1));
-        /// Groups that get metrics of their own, those that are gone included until the broker restarts; those beyond
-        /// are only counted.
-        series_max: u32 = 500, Allowed::Count(0, 1_000_000);
-        /// Partitions of groups that get metrics of their own, counted like the groups.
-        partition_series_max: u32 = 2_000, Allowed::Count(0, 1_000_000);
     }
 }
 

@@ -21,8 +21,8 @@ mod topic_values;
 mod validate;
 
 pub use broker::{BrokerConfig, Limits, LogConfig, LogFormat, MetricsConfig, StorageConfig};
-pub use groups::{GroupRetention, GroupsConfig};
 pub use error::{ConfigError, ConfigErrors, Origin, TopicConfigError};
+pub use groups::{GroupRetention, GroupsConfig};
 pub use listener::{Address, AddressError, Listener, Protocol, Voter};
 pub use overlay::Sources;
 pub use topic::{DescribedSetting, SettingSource, TopicConfig, TopicFacts};

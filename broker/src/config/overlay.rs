@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::broker::{BrokerConfig, Limits, LogConfig, MetricsConfig, StorageConfig};
 use super::error::{ConfigError, ConfigErrors, Origin};
+use super::groups::GroupsConfig;
 use super::nearest::nearest;
 use super::setting::{Key, Raw, Refused, Section, Written};
 use super::topic::TOPIC_KEYS;
@@ -160,6 +161,7 @@ impl BrokerConfig {
             None => self.set(key, raw),
             Some(("limits", name)) => self.limits.set(name, raw),
             Some(("storage", name)) => self.storage.set(name, raw),
+            Some(("groups", name)) => self.groups.set(name, raw),
             Some(("log", name)) => self.log.set(name, raw),
             Some(("metrics", name)) => self.metrics.set(name, raw),
             Some((TOPIC_DEFAULTS, name)) => self.topic_defaults.set(name, raw),
@@ -173,6 +175,7 @@ impl BrokerConfig {
             "" => self.shown(key.name),
             "limits" => self.limits.shown(key.name),
             "storage" => self.storage.shown(key.name),
+            "groups" => self.groups.shown(key.name),
             "log" => self.log.shown(key.name),
             "metrics" => self.metrics.shown(key.name),
             _ => None,
@@ -186,6 +189,7 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = BrokerConfig::keys();
     keys.extend(Limits::keys());
     keys.extend(StorageConfig::keys());
+    keys.extend(GroupsConfig::keys());
     keys.extend(LogConfig::keys());
     keys.extend(MetricsConfig::keys());
     keys

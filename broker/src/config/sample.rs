@@ -24,6 +24,7 @@ const TOPIC_HEAD: &str = "
 const SECTIONS: &[(&str, &str)] = &[
     ("limits", "Guards against clients that ask for too much."),
     ("storage", "Disks, files and the threads that look after them."),
+    ("groups", "Consumer groups and their committed offsets."),
     ("log", "What is logged, and how."),
     ("metrics", "What is counted."),
 ];

@@ -11,6 +11,7 @@
 mod batches;
 mod error;
 mod group;
+mod lag;
 mod load;
 mod service;
 mod shard;
@@ -19,4 +20,4 @@ mod writer;
 
 pub use error::CoordinatorError;
 pub use group::*;
-pub use service::{Coordinator, CoordinatorOptions, OFFSETS_TOPIC, shard_of};
+pub use service::{Coordinator, CoordinatorOptions, shard_of};

@@ -13,16 +13,16 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::error::CoordinatorError;
-use super::group::{Answer, GroupFigures, GroupOptions, GroupState, Request, check_group};
+use super::group::{
+    Answer, DescribedGroup, GroupFigures, GroupOptions, GroupState, Request, check_group,
+};
+use super::lag::Lag;
 use super::shard::{Job, QUEUE_MAX, Shard, ShardOptions, no_answer};
 use crate::base::Clock;
-use crate::cluster::{Image, MetadataError, MetadataHandle, NewTopic, Refusal};
+use crate::cluster::{Image, MetadataError, MetadataHandle, NewTopic, OFFSETS_TOPIC, Refusal};
 use crate::config::BrokerConfig;
-use crate::metrics::CoordinatorMetrics;
+use crate::metrics::{CoordinatorMetrics, GroupSeries};
 use crate::partition::Table;
-
-/// The internal topic whose partitions are the shards.
-pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// Shards that are read at a time.
 const LOADS_MAX: usize = 4;
@@ -47,6 +47,8 @@ pub struct CoordinatorOptions {
     pub data: Handle,
     /// What is counted.
     pub metrics: Arc<CoordinatorMetrics>,
+    /// What is shown of single groups.
+    pub series: Arc<GroupSeries>,
 }
 
 /// The coordinator of the groups whose shards are led here. Cheap to clone; all clones are one.
@@ -55,6 +57,7 @@ pub struct CoordinatorOptions {
 #[derive(Clone, Debug)]
 pub struct Coordinator {
     shared: Arc<Shared>,
+    lag: Lag,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,9 @@ impl Coordinator {
             metadata: options.metadata.clone(),
             shards: RwLock::default(),
         });
+        let (data, clock) = (options.data.clone(), Arc::clone(&options.clock));
+        let lag = Lag::new(Arc::clone(&options.table), clock, data);
+        let lag_interval = config.groups.lag_interval_ms.duration();
         let shard_options = ShardOptions {
             groups: Arc::new(GroupOptions::of(&config.groups)),
             cleanup_interval: config.groups.cleanup_interval_ms.duration(),
@@ -111,7 +117,9 @@ impl Coordinator {
         let control = options.control.clone();
         let following = follow(Arc::clone(&shared), shard_options, control);
         options.control.spawn(following);
-        Self { shared }
+        let this = Self { shared, lag: lag.clone() };
+        options.control.spawn(lag.show(this.clone(), options.series, lag_interval));
+        this
     }
 
     /// Puts a question into the queue of the group's shard at once, so that questions of one connection are begun in
@@ -137,6 +145,16 @@ impl Coordinator {
                 Err(_) => Err(CoordinatorError::TimedOut { shard, timeout_ms }),
             }
         }
+    }
+
+    /// The same with how far the group is behind.
+    pub async fn with_lag(&self, group: DescribedGroup) -> DescribedGroup {
+        self.lag.of_group(group).await
+    }
+
+    /// Whether any shard is led here.
+    pub(super) fn has_shards(&self) -> bool {
+        self.shared.read(|shards| !shards.is_empty())
     }
 
     /// The groups of all shards led here, by name. Shards that are loading are waited for.
@@ -334,17 +352,5 @@ fn change_shards(
         let (shard, jobs) = Shard::new(options.clone(), *at, *epoch, stop.clone());
         control.spawn(shard.run());
         shards.insert(*number, ShardHandle { at: *at, epoch: *epoch, jobs, stop });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shard_of_a_group_never_changes() {
-        let vectors = [("", 0), ("a", 0), ("orders", 0), ("payments-eu", 0), ("grüße", 0)];
-        let found = vectors.map(|(group, _)| (group, shard_of(group, 50).get()));
-        assert_eq!(found, vectors);
     }
 }

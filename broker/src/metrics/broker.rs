@@ -11,6 +11,7 @@ use super::compaction::CompactionMetrics;
 use super::connections::ConnectionMetrics;
 use super::coordinator::CoordinatorMetrics;
 use super::directories::DirectoryMetrics;
+use super::groups::GroupSeries;
 use super::names;
 use super::process;
 use super::registry::Registry;
@@ -33,6 +34,8 @@ pub struct Metrics {
     pub compaction: Arc<CompactionMetrics>,
     /// Groups.
     pub coordinator: Arc<CoordinatorMetrics>,
+    /// Single groups, and how far they are behind.
+    pub groups: Arc<GroupSeries>,
 }
 
 /// Figures of the broker as a whole.
@@ -84,6 +87,11 @@ impl Metrics {
             connections: Arc::new(ConnectionMetrics::new(&registry)),
             compaction: Arc::new(CompactionMetrics::new(&registry, config.partition_series_max)),
             coordinator: Arc::new(CoordinatorMetrics::new(&registry)),
+            groups: Arc::new(GroupSeries::new(
+                registry.clone(),
+                config.group_series_max,
+                config.group_partition_series_max,
+            )),
             registry,
         })
     }

@@ -285,6 +285,22 @@ metrics! {
         "How long the last loading of a shard took.";
     FENCED_MEMBERS = Counter, "thalweg_group_fenced_members_total", Count, [],
         "Members that were taken out: no sign of life, or they did not let go in time.";
+    GROUPS = Gauge, "thalweg_groups", Count, [], "Groups whose coordinator this broker is.";
+    GROUP_LEFT_OUT = Gauge, "thalweg_group_series_left_out", Count, [],
+        "Groups and partitions of groups that have no series of their own, because there are too many.";
+    GROUP_MEMBERS = Gauge, "thalweg_group_members", Count, ["group"], "Members of the group.";
+    GROUP_STATE = Gauge, "thalweg_group_state", Count, ["group", "state"],
+        "1 for the state that the group is in, 0 for the others.";
+    GROUP_REBALANCES = Counter, "thalweg_group_rebalances_total", Count, ["group"],
+        "How often the group's partitions were shared out anew.";
+    GROUP_STALL = Gauge, "thalweg_group_stall_seconds", Seconds, ["group"],
+        "How long partitions were without an owner while the group had members, all together, since this broker took it over.";
+    GROUP_COMMITS = Counter, "thalweg_group_committed_offsets_total", Count, ["group"],
+        "Offsets that the group has committed.";
+    GROUP_LAG = Gauge, "thalweg_group_lag_records", Count, ["group", "topic", "partition"],
+        "Records that the group has still to read, by its committed offset.";
+    GROUP_LAG_SECONDS = Gauge, "thalweg_group_lag_seconds", Seconds, ["group", "topic", "partition"],
+        "How old the next record is that the group has to read; 0 at the end.";
 }
 
 #[cfg(test)]

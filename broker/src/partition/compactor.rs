@@ -21,7 +21,7 @@ use crate::base::{Clock, Monotonic};
 use crate::metrics::CompactionMetrics;
 
 /// A log whose run failed is left alone for so long.
-const RETRY_AFTER: Duration = Duration::from_secs(300);
+const RETRY_AFTER: Duration = Duration::from_mins(5);
 
 /// A run that was asked for waits so long at most for the closed segment to be synced and committed.
 const STABLE_WITHIN: Duration = Duration::from_secs(10);

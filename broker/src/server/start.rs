@@ -282,6 +282,7 @@ impl Parts {
             control: self.control.handle().clone(),
             data: self.data.handle().clone(),
             metrics: Arc::clone(&self.metrics.coordinator),
+            series: Arc::clone(&self.metrics.groups),
         })
     }
 

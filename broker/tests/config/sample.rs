@@ -62,7 +62,7 @@ fn uncommented_the_sample_file_holds_every_setting_with_its_default() {
     let fields = shown.matches(['{', ',']).count();
     assert!(fields > 30, "{shown}");
     for name in shown.split([' ', '{', ',']).filter_map(|word| word.strip_suffix(':')) {
-        let sections = ["limits", "storage", "log", "metrics", "topic_defaults"];
+        let sections = ["limits", "storage", "groups", "log", "metrics", "topic_defaults"];
         let inner = ["address", "advertised", "protocol", "host", "port", "entries"];
         if inner.contains(&name) {
             continue;

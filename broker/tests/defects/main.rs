@@ -18,6 +18,7 @@
 mod cold;
 mod failed_sync;
 mod full_disk;
+mod groups;
 mod machine;
 mod one_partition;
 mod partition;

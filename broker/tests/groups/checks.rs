@@ -104,11 +104,13 @@ impl Written {
     }
 }
 
-/// Whoever reads a partition and is still a member reads it alone.
+/// Whoever reads a partition and is still a member, in an epoch that counts, reads it alone.
 pub fn one_reader(groups: &Groups, clients: &[Client]) -> Verdict {
-    let is_member = |id: &str| groups.has_member(GROUP, id);
+    // Who was taken out and has not heard of it reads on; that his name has joined anew, by an old message, makes him
+    // no member.
+    let is_member = |c: &Client| groups.accepts(GROUP, &c.member(), c.epoch);
     let mut readers: BTreeMap<TopicPartition, String> = BTreeMap::new();
-    for client in clients.iter().filter(|client| client.is_up && is_member(&client.member())) {
+    for client in clients.iter().filter(|client| client.is_up && is_member(client)) {
         for at in client.reading.keys() {
             if let Some(other) = readers.insert(*at, client.member()) {
                 return Err(format!("{at} is read by {other} and {}", client.member()));

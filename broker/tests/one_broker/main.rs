@@ -14,6 +14,8 @@
 
 mod bad_input;
 mod cold;
+mod compaction;
+mod groups;
 mod limits;
 mod log_dirs;
 mod metrics;

@@ -104,6 +104,22 @@ impl Track {
         }
     }
 
+    /// Begins here, by its policy.
+    pub(crate) fn begin_at(&mut self, at: Offset) {
+        self.begin = at;
+        self.fetch_from = at;
+        self.progress = Arc::new(Progress::new(at));
+    }
+
+    /// Goes on where a group has committed.
+    pub(crate) fn go_on_from(&mut self, at: Offset, epoch: LeaderEpoch) {
+        self.begin_at(at);
+        self.last_epoch = epoch;
+        self.origin = None;
+        self.progress.enter(epoch);
+        self.progress.commit(at);
+    }
+
     /// Whether it has a place to go on from: not when it stopped before it had one.
     pub(crate) fn is_placed(&self) -> bool {
         self.activity != Activity::Stopped || self.progress.done() != self.begin

@@ -1,10 +1,13 @@
 //! Finds the partitions to read, and where to begin in each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use thalweg_protocol::native::OffsetQuery;
-use thalweg_protocol::{Offset, PartitionIndex, TopicName};
+use thalweg_protocol::native::{FetchOffsetsRequest, GroupPartitions, OffsetQuery};
+use thalweg_protocol::{
+    LeaderEpoch, MemberEpoch, Offset, PartitionIndex, TopicId, TopicName, TopicPartition,
+};
 
 use super::options::{Assigned, ConsumerOptions, StartAt};
 use super::position::{Activity, Track};
@@ -24,11 +27,22 @@ pub(crate) async fn tracks(
     for assigned in &options.assigned {
         wanted.extend(partitions(router, assigned).await?);
     }
+    let committed = committed(router, options.group.group.as_deref(), &wanted).await?;
+    let committed = &committed;
     let looked_up = stream::iter(wanted)
         .map(|mut track| async move {
+            let at = TopicPartition::new(track.id, track.partition);
             let origin = track.origin.unwrap_or(StartAt::Earliest);
-            track.begin = resolve(router, &track.topic, track.partition, origin).await?;
-            track.fetch_from = track.begin;
+            if let Some((offset, epoch)) = committed.get(&at) {
+                track.go_on_from(*offset, *epoch);
+            } else if let (StartAt::Committed, Some(group)) = (origin, &options.group.group) {
+                let (group, topic) = (group.clone(), track.topic.to_string());
+                let partition = track.partition;
+                return Err(ConsumeError::NothingCommitted { group, topic, partition });
+            } else {
+                let begin = resolve(router, &track.topic, track.partition, origin).await?;
+                track.begin_at(begin);
+            }
             if options.stop_at_end {
                 let latest = StartAt::Latest;
                 let end = resolve(router, &track.topic, track.partition, latest).await?;
@@ -41,6 +55,45 @@ pub(crate) async fn tracks(
         })
         .buffered(LOOKUPS_MAX);
     looked_up.try_collect().await
+}
+
+/// What the group has committed for these partitions.
+async fn committed(
+    router: &Router,
+    group: Option<&str>,
+    tracks: &[Track],
+) -> Result<BTreeMap<TopicPartition, (Offset, LeaderEpoch)>, ConsumeError> {
+    let Some(group) = group.filter(|_| !tracks.is_empty()) else {
+        return Ok(BTreeMap::new());
+    };
+    let mut topics: BTreeMap<TopicId, Vec<PartitionIndex>> = BTreeMap::new();
+    for track in tracks {
+        topics.entry(track.id).or_default().push(track.partition);
+    }
+    let of_topic = |(topic, partitions)| GroupPartitions { topic, partitions };
+    let request = FetchOffsetsRequest {
+        group: group.to_owned(),
+        member: String::new(),
+        epoch: MemberEpoch::NONE,
+        topics: Some(topics.into_iter().map(of_topic).collect()),
+    };
+    let operation = format!("find what group {group} has committed");
+    let asked = router.ask_coordinator(&operation, group, &request, |answer, _| {
+        let mut found = BTreeMap::new();
+        for topic in answer.topics {
+            for one in topic.partitions {
+                if let Some(error) = one.error {
+                    return Err(error);
+                }
+                if one.offset != Offset::NONE {
+                    let at = TopicPartition::new(topic.topic, one.partition);
+                    found.insert(at, (one.offset, one.leader_epoch));
+                }
+            }
+        }
+        Ok(found)
+    });
+    asked.await.map_err(consume_error)
 }
 
 async fn partitions(router: &Router, assigned: &Assigned) -> Result<Vec<Track>, ConsumeError> {

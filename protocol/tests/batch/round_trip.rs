@@ -5,8 +5,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use thalweg_protocol::batch::{
-    Batch, BatchBuilder, BatchHeader, BatchReader, Compression, HEADER_BYTES, NO_HEADERS, Scratch,
-    TimestampType, check_produced, patched_head, stamped_head, verify_checksum,
+    Batch, BatchBuilder, BatchHeader, BatchReader, BatchRewriter, Compression, HEADER_BYTES,
+    NO_HEADERS, Scratch, TimestampType, check_produced, patched_head, stamped_head,
+    verify_checksum,
 };
 use thalweg_protocol::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 
@@ -283,4 +284,51 @@ fn the_last_of_equal_headers_counts() {
     assert_eq!(headers.last("trace"), Some(Some(b"b".as_slice())));
     assert_eq!(headers.last("null"), Some(None));
     assert_eq!(headers.last("absent"), None);
+}
+
+proptest! {
+    /// What compaction does to a batch: some records go, and what stays is what it was, at its offset.
+    #[test]
+    fn a_rewritten_batch_keeps_offsets_times_and_the_rest_of_what_stays(
+        records in vec(plain(), 1..30),
+        stays in vec(any::<bool>(), 30),
+        codec in codec(),
+        horizon in option::of(1_600_000_000_000..1_800_000_000_000_i64),
+    ) {
+        let mut builder = BatchBuilder::new(codec, 1 << 20);
+        sample::append_all(&mut builder, &records);
+        let built = builder.build(ProducerId::new(7), ProducerEpoch::new(1), Sequence::new(5));
+        let mut stored = BytesMut::from(&*built);
+        let head = patched_head(&built, Offset::new(1000), LeaderEpoch::new(3));
+        stored[..head.len()].copy_from_slice(&head);
+        let source = Batch::decode(&stored.freeze()).unwrap();
+        let mut rewriter = BatchRewriter::new();
+        let horizon = horizon.map(TimestampMs::new);
+        rewriter.begin(&source.header, horizon);
+        for (record, stays) in source.records().unwrap().iter().zip(&stays) {
+            if *stays {
+                prop_assert!(rewriter.keep(&record.unwrap()));
+            }
+        }
+        let mut bytes = Vec::new();
+        let header = rewriter.finish(&mut bytes);
+        let batch = Batch::decode(&Bytes::from(bytes)).unwrap();
+        batch.verify_checksum().unwrap();
+        prop_assert_eq!(batch.header, header);
+        prop_assert_eq!(header.attributes.has_delete_horizon(), horizon.is_some());
+        if let Some(horizon) = horizon {
+            prop_assert_eq!(header.base_timestamp, horizon);
+        }
+        let same = |it: &BatchHeader| {
+            (it.base_offset, it.last_offset_delta, it.leader_epoch, it.producer, it.base_sequence)
+        };
+        prop_assert_eq!(same(&header), same(&source.header));
+        let found: Vec<_> = batch.records().unwrap().iter().map(|record| {
+            let record = record.unwrap();
+            (record.offset.get() - 1000, Plain::from(record))
+        }).collect();
+        let expected = (0..).zip(records).zip(stays).filter(|(_, stays)| *stays);
+        let expected: Vec<_> = expected.map(|(record, _)| record).collect();
+        prop_assert_eq!(found, expected);
+    }
 }

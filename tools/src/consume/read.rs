@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use clap::Args;
 use thalweg_client::{
@@ -14,6 +15,7 @@ use super::start::StartFrom;
 use crate::connect::{Connect, runtime};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::values;
 
 /// What to read, from where, and how to print it.
 #[derive(Debug, Args)]
@@ -22,16 +24,17 @@ use crate::failure::Failure;
     Examples:\n  \
     thalweg consume events --from beginning --count 10 --format json\n  \
     thalweg consume events --from 2018-02-01T12:00:00Z --format '%T %k %v'\n  \
-    thalweg consume events --from end --follow"
+    thalweg consume events --from end --follow\n  \
+    thalweg consume events --group alerts --follow"
 )]
 pub(crate) struct ConsumeArgs {
     /// The topic
-    topic: String,
+    pub(super) topic: String,
 
     /// Where to begin: beginning, end, an offset, a moment (2018-02-01T12:30:00Z, @milliseconds), or how long
     /// ago (1h)
     #[arg(long, value_name = "WHERE", default_value = "beginning")]
-    from: StartFrom,
+    pub(super) from: StartFrom,
 
     /// The partition (default: all of them)
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]
@@ -39,11 +42,11 @@ pub(crate) struct ConsumeArgs {
 
     /// Ends after so many records, and waits for them
     #[arg(short = 'n', long, value_name = "RECORDS")]
-    count: Option<u64>,
+    pub(super) count: Option<u64>,
 
     /// Does not end: prints records as they come
     #[arg(short, long)]
-    follow: bool,
+    pub(super) follow: bool,
 
     /// What is printed: value, json, or a pattern such as '%k %v' of %t topic, %p partition, %o offset,
     /// %T timestamp, %k key, %v value, %h headers
@@ -54,28 +57,26 @@ pub(crate) struct ConsumeArgs {
     #[arg(long, value_enum, default_value = "text")]
     encoding: Encoding,
 
-    /// Not in this release: read as a member of a consumer group
-    #[arg(short, long, value_name = "GROUP")]
-    group: Option<String>,
+    /// Reads as a member of this group: members share the partitions and go on where the group has committed;
+    /// --from counts only where it has committed nothing
+    #[arg(short, long, value_name = "GROUP", conflicts_with = "partition")]
+    pub(super) group: Option<String>,
+
+    /// A name that the member keeps: when it comes back within its session, it has its partitions back
+    #[arg(long, value_name = "NAME", requires = "group")]
+    pub(super) instance: Option<String>,
+
+    /// A member that is silent for so long is taken for dead, and others read on
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = values::duration, requires = "group")]
+    pub(super) session_timeout: Duration,
 
     #[command(flatten)]
     connect: Connect,
 }
 
-/// How a reading ended.
-struct Ended {
-    records: u64,
-}
-
 impl ConsumeArgs {
     /// Prints the records.
     pub(crate) fn run(self, console: &mut Console) -> Result<(), Failure> {
-        if let Some(group) = &self.group {
-            return Err(Failure::usage(format!(
-                "--group {group}: consumer groups are not in this release; leave --group out, and say where to \
-                 begin with --from"
-            )));
-        }
         if self.count == Some(0) {
             return Ok(());
         }
@@ -95,21 +96,33 @@ impl ConsumeArgs {
             Format::Value
         });
         let mut printer = Printer::new(format, self.encoding);
-        let mut consumer = self.consumer(&client).await?;
-        let result = self.print_all(&mut consumer, &mut printer, console).await;
+        let result = match &self.group {
+            Some(group) => super::member::read(&self, group, &client, &mut printer, console).await,
+            None => self.read_assigned(&client, &mut printer, console).await,
+        };
         console.flush()?;
         if printer.has_changed_text() {
             console.note(
                 "note: some bytes are not UTF-8 and were replaced; --encoding base64 keeps them",
             );
         }
-        if result?.records == 0 {
-            let topic = &self.topic;
-            console.note(&format!(
+        let topic = &self.topic;
+        match (result?, &self.group) {
+            (0, Some(group)) => console.note(&format!(
+                "note: nothing of topic {topic} was left for this member; `thalweg group describe {group}` shows where \
+                 the group stands"
+            )),
+            (0, None) => console.note(&format!(
                 "note: topic {topic} has no record there; --from beginning starts at its first"
-            ));
+            )),
+            _ => {}
         }
         Ok(())
+    }
+
+    /// Whether it ends at the end that the log has when it starts.
+    pub(super) const fn ends(&self) -> bool {
+        !self.follow && self.count.is_none()
     }
 
     fn check(&self, described: &DescribedTopic) -> Result<(), Failure> {
@@ -150,19 +163,20 @@ impl ConsumeArgs {
             Some(partition) => builder.assign([(&self.topic, partition, start)]),
             None => builder.topic(&self.topic, start),
         };
-        let ends = !self.follow && self.count.is_none();
-        if ends { builder.stop_at_end().build().await } else { builder.build().await }
+        if self.ends() { builder.stop_at_end().build().await } else { builder.build().await }
     }
 
-    async fn print_all(
+    /// Prints what is there, without a group; says how many records.
+    async fn read_assigned(
         &self,
-        consumer: &mut Consumer,
+        client: &thalweg_client::Client,
         printer: &mut Printer,
         console: &mut Console,
-    ) -> Result<Ended, Failure> {
+    ) -> Result<u64, Failure> {
+        let mut consumer = self.consumer(client).await?;
         let mut records = 0;
         while self.count.is_none_or(|count| records < count) {
-            match next(consumer, console).await? {
+            match next(&mut consumer, console).await? {
                 None => break,
                 Some(Ok(record)) => {
                     printer.write(console.out(), &record)?;
@@ -178,7 +192,7 @@ impl ConsumeArgs {
                 }
             }
         }
-        Ok(Ended { records })
+        Ok(records)
     }
 }
 

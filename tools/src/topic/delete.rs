@@ -1,12 +1,11 @@
 //! `thalweg topic delete` and `delete-records`: a person is asked, a script must say `--yes`.
 
-use std::io::{self, BufRead};
-
 use clap::Args;
 use serde::Serialize;
 use thalweg_client::Offset;
 
 use super::alter::done;
+use crate::confirm::confirm;
 use crate::connect::Connect;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -62,28 +61,11 @@ impl DeleteArgs {
             let records: i64 =
                 partitions.iter().map(|it| it.high_watermark.since(it.log_start)).sum();
             let what = format!("topic {} with its {} records", self.name, values::grouped(records));
-            confirm(console, &what, &self.name)?;
+            confirm(console, &what, "topic", &self.name)?;
         }
         admin.delete_topic(&self.name).await?;
         done(console, &self.name, "deleted")
     }
-}
-
-/// Asks a person to type the name; a script must have said `--yes`.
-fn confirm(console: &Console, what: &str, name: &str) -> Result<(), Failure> {
-    let can_ask = console.errors_are_terminal() && io::IsTerminal::is_terminal(&io::stdin());
-    if !can_ask {
-        return Err(Failure::usage(format!(
-            "deleting {what} needs --yes, as nobody can be asked here"
-        )));
-    }
-    console.note(&format!("This deletes {what}, for good. Type the topic's name to go on:"));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim() == name {
-        return Ok(());
-    }
-    Err(Failure::failed("nothing was deleted: that was not the topic's name"))
 }
 
 /// Where a partition begins now.
@@ -103,7 +85,8 @@ impl DeleteRecordsArgs {
         };
         // Who writes an offset knows what lies below it.
         if self.before == Offset::NONE && !self.yes {
-            confirm(console, &format!("all records of topic {}", self.name), &self.name)?;
+            let what = format!("all records of topic {}", self.name);
+            confirm(console, &what, "topic", &self.name)?;
         }
         let mut starts = Vec::new();
         for partition in partitions {

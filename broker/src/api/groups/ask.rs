@@ -113,9 +113,10 @@ pub(in crate::api) fn begin(services: Arc<Services>, request: Request, context: 
         Request::Describe(names) => {
             let asked = names.into_iter().map(|name| {
                 let answer = ask(coordinator::Request::Describe(name.clone()));
+                let groups = groups.clone();
                 async move {
                     let described = match answer.await {
-                        Ok(Answer::Described(group)) => Ok(*group),
+                        Ok(Answer::Described(group)) => Ok(groups.with_lag(*group).await),
                         other => Err(refused(other)),
                     };
                     (name, described)

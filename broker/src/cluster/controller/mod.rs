@@ -21,7 +21,7 @@ pub use placement::directory_for;
 pub use producer_ids::ProducerIdBlock;
 pub use refusal::{Each, Refusal};
 pub use rules::Rules;
-pub use topics::{CreatedTopic, NewTopic, TopicChange};
+pub use topics::{CreatedTopic, NewTopic, OFFSETS_TOPIC, TopicChange};
 
 pub(super) use brokers::{assign_directories, change_fence, register, register_directory};
 pub(super) use isr::change_isr;

@@ -12,6 +12,9 @@ use crate::cluster::record::{
     PartitionsAdded, Record, TopicConfigChanged, TopicCreated, TopicDeleted,
 };
 
+/// The internal topic of groups and their offsets: only the brokers make it, write to it and change it.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// A topic to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTopic {
@@ -59,6 +62,9 @@ pub(in crate::cluster) fn create(
     rules: &Rules,
 ) -> Result<(Vec<Record>, CreatedTopic), Refusal> {
     let name = TopicName::new(&asked.name)?;
+    if name.as_str() == OFFSETS_TOPIC && !asked.internal {
+        return Err(Refusal::Internal { name, action: "created" });
+    }
     if image.topic_named(name.as_str()).is_some() {
         return Err(Refusal::TopicExists { name });
     }
@@ -90,6 +96,9 @@ pub(in crate::cluster) fn alter(
     rules: &Rules,
 ) -> Result<Vec<Record>, Refusal> {
     let topic = find(image, &asked.name)?;
+    if topic.internal {
+        check_internal(topic, asked)?;
+    }
     let mut records = Vec::new();
     if let Some(partitions) = asked.partitions {
         records.extend(grow(image, topic, partitions, rules)?);
@@ -111,6 +120,19 @@ pub(in crate::cluster) fn delete(
         return Err(Refusal::Internal { name: topic.name.clone(), action: "deleted" });
     }
     Ok((vec![TopicDeleted { topic: topic.id }.into()], topic.id))
+}
+
+/// Which group lies where follows from the number of partitions, and offsets outlive any age only by compaction.
+fn check_internal(topic: &Topic, asked: &TopicChange) -> Result<(), Refusal> {
+    let internal = |action| Refusal::Internal { name: topic.name.clone(), action };
+    let has = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    if asked.partitions.is_some_and(|partitions| partitions != has) {
+        return Err(internal("given more partitions"));
+    }
+    if asked.configs.iter().any(|(key, _)| key == "cleanup.policy") {
+        return Err(internal("given another cleanup.policy"));
+    }
+    Ok(())
 }
 
 fn find<'a>(image: &'a Image, name: &str) -> Result<&'a Arc<Topic>, Refusal> {

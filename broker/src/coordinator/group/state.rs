@@ -116,9 +116,10 @@ impl Groups {
         self.groups.len()
     }
 
-    /// Whether a group has this member.
-    pub fn has_member(&self, group: &str, member: &str) -> bool {
-        self.groups.get(group).is_some_and(|group| group.members.contains_key(member))
+    /// Whether a group takes this member in this epoch for one of its own.
+    pub fn accepts(&self, group: &str, member: &str, epoch: MemberEpoch) -> bool {
+        let member = self.groups.get(group).and_then(|group| group.members.get(member));
+        member.is_some_and(|m| m.current.epoch == epoch || m.current.previous == epoch)
     }
 
     /// Applies a record that is read while the shard is loaded.

@@ -67,8 +67,10 @@ impl Consumer {
         let items = {
             let board = self.shared.board();
             let mut items = Vec::new();
-            for (place, track) in self.positions.iter().zip(&board.tracks) {
-                if place.progress.is_over() || place.position == track.progress.committed() {
+            for (index, (place, track)) in self.positions.iter().zip(&board.tracks).enumerate() {
+                // One that is being taken away is the application's until it is let go.
+                let is_gone = place.progress.is_over() && board.has_let_go(index);
+                if is_gone || place.position == place.progress.committed() {
                     continue;
                 }
                 items.push(CommitItem {

@@ -223,6 +223,7 @@ impl Worker {
                 };
                 let index = board.begin(&begin);
                 board.fail(index, error, true);
+                drop(board);
                 held.stage = Stage::Read { index };
             }
         }

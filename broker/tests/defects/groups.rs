@@ -1,0 +1,112 @@
+//! The coordinator around its pure core: what it says while it loads, and when a commit is answered.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg_broker::base::SystemClock;
+use thalweg_broker::cluster::{
+    FileMetadataLog, FileMetadataLogOptions, MetadataLog, MetadataOptions, MetadataWorker,
+    Publisher, Registration, Rules,
+};
+use thalweg_broker::config::BrokerConfig;
+use thalweg_broker::coordinator::{Coordinator, CoordinatorOptions, FetchOffsets, Request};
+use thalweg_broker::metrics::Metrics;
+use thalweg_broker::partition::Table;
+use thalweg_client::CommitOffset;
+use thalweg_protocol::{ClusterId, DirectoryId, ErrorCode, MemberEpoch, Offset};
+use thalweg_storage::defects::Defect;
+use thalweg_storage::fs::FileSystem;
+use thalweg_storage::fs::sim::{Crash, SimDisk, Survivors};
+
+use crate::machine::{Machine, TOPIC};
+use crate::verdict::{Verdict, assert_caught, assert_caught_in_process, demand};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The metadata says that the shards are led here, and their logs are never opened: they load for ever.
+#[test]
+fn while_a_shard_is_loading_nobody_hears_that_there_is_no_offset() {
+    fn scenario() -> Verdict {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let disk = SimDisk::new(1);
+            disk.create_folder(Path::new("/data")).unwrap();
+            disk.sync_folder(Path::new("/")).unwrap();
+            let folder = PathBuf::from("/data/metadata");
+            let options = FileMetadataLogOptions { folder, snapshot_log_bytes: 1 << 20 };
+            let log = FileMetadataLog::open(Arc::new(disk), options).unwrap();
+            let config = Arc::new(BrokerConfig::default());
+            let broker = config.node_id;
+            let options = MetadataOptions { broker, rules: Rules::default(), requests_max: 16 };
+            let publisher = Publisher::new(log.image());
+            let (worker, metadata) = MetadataWorker::new(options, log, publisher);
+            worker.spawn().unwrap();
+            let registration = Registration {
+                cluster: ClusterId::from_bytes([1; 16]),
+                broker,
+                endpoints: Vec::new(),
+                rack: None,
+                release: "0.1.0".to_owned(),
+                directories: vec![DirectoryId::from_bytes([1; 16])],
+            };
+            metadata.register_broker(registration, PATIENCE).await.unwrap();
+            let metrics = Metrics::new(&config);
+            let here = tokio::runtime::Handle::current();
+            let coordinator = Coordinator::start(CoordinatorOptions {
+                table: Arc::new(Table::new(broker, Vec::new())),
+                config,
+                metadata,
+                clock: Arc::new(SystemClock::new()),
+                control: here.clone(),
+                data: here,
+                metrics: Arc::clone(&metrics.coordinator),
+                series: Arc::clone(&metrics.groups),
+            });
+            let fetch = FetchOffsets {
+                group: "g".to_owned(),
+                member: String::new(),
+                epoch: MemberEpoch::NONE,
+                partitions: None,
+            };
+            let answer = coordinator.ask(Request::FetchOffsets(fetch), PATIENCE).await;
+            let is_loading =
+                answer.as_ref().is_err_and(|e| e.code() == ErrorCode::CoordinatorLoading);
+            demand(is_loading, format!("a shard that is loading said {answer:?}"))
+        })
+    }
+    assert_caught(Defect::AnswerWhileLoading, scenario);
+}
+
+#[test]
+fn a_commit_that_was_answered_survives_a_power_cut_at_its_sync() {
+    fn scenario() -> Verdict {
+        let mut machine = Machine::start();
+        machine.create_topic(1, &[]);
+        machine.publish(0, "one");
+        machine.publish(0, "two");
+        let commit = |machine: &Machine, offset, patience| {
+            let client = machine.client();
+            machine.run(async {
+                let offset = CommitOffset::new(TOPIC, 0, Offset::new(offset));
+                let admin = client.admin();
+                let committing = admin.commit_group_offsets("g", [offset]);
+                tokio::time::timeout(patience, committing).await.is_ok_and(|done| done.is_ok())
+            })
+        };
+        demand(commit(&machine, 1, PATIENCE), "vacuous: nothing can be committed")?;
+        machine.disk.crash_at_sync(1);
+        let answered = commit(&machine, 2, Duration::from_secs(2));
+        demand(machine.disk.is_down(), "vacuous: nothing was synced")?;
+        machine.lose_power(Crash::seeded(1).leaving(Survivors::Nothing));
+        machine.start_broker();
+        let client = machine.client();
+        let admin = client.admin();
+        let found = machine.run(async { admin.group_offsets("g").await }).unwrap();
+        let offset = found.first().map_or(-1, |one| one.offset.get());
+        demand(offset >= 1, format!("the first commit is gone: {offset}"))?;
+        demand(!answered || offset == 2, format!("2 was answered, {offset} is there"))
+    }
+    let test = "groups::a_commit_that_was_answered_survives_a_power_cut_at_its_sync";
+    assert_caught_in_process(Defect::AckCommitEarly, test, scenario);
+}
