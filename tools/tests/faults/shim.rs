@@ -61,10 +61,12 @@ impl Shim {
         self.read(24)
     }
 
+    #[expect(clippy::host_endian_bytes, reason = "the other side is C on the same machine")]
     fn write(&self, at: u64, number: i64) {
         self.board.write_all_at(&number.to_ne_bytes(), at).unwrap();
     }
 
+    #[expect(clippy::host_endian_bytes, reason = "the other side is C on the same machine")]
     fn read(&self, at: u64) -> i64 {
         let mut bytes = [0; 8];
         self.board.read_exact_at(&mut bytes, at).unwrap();
