@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -14,17 +13,11 @@ use thalweg_protocol::{Offset, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
 use thalweg_storage::{FlushLimits, GroupCommit, LogDir, SyncResult, Urgency};
 
+use super::announced::Level;
 use super::high_watermark::Durability;
 use super::partition::Partition;
 use crate::base::{Clock, Tasks};
 use crate::metrics::SyncMetrics;
-
-/// What a partition has told its flusher since its last sync began: nothing.
-pub(super) const CLEAN: u8 = 0;
-/// Bytes that may wait.
-const LATER: u8 = 1;
-/// Bytes that somebody may wait for.
-const NOW: u8 = 2;
 
 /// Tells the flusher of one directory what is to be synced. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -100,12 +93,11 @@ impl Flusher {
             Durability::Replicated => Urgency::Later,
         };
         let (level, bytes) = match urgency {
-            Urgency::Now => (NOW, 0),
-            Urgency::Later => (LATER, partition.reader().unsynced_bytes()),
+            Urgency::Now => (Level::Now, 0),
+            Urgency::Later => (Level::Later, partition.reader().unsynced_bytes()),
         };
-        // What was announced as less urgent is announced again: its topic may have become a synced one.
-        let announced = partition.dirty.fetch_max(level, Ordering::AcqRel);
-        if announced >= level && bytes < self.shared.limits.bytes_max {
+        let news = partition.dirty.raise(level);
+        if !news && bytes < self.shared.limits.bytes_max {
             return;
         }
         let now = self.shared.clock.now().get();
@@ -216,7 +208,7 @@ impl Shared {
             Vec::new()
         };
         for (partition, _) in &results {
-            if partition.dirty.load(Ordering::Acquire) == CLEAN {
+            if partition.dirty.is_clean() {
                 state.partitions.remove(&partition.at());
             }
         }
@@ -271,9 +263,8 @@ fn sync_all(round: &[Arc<Partition>], threads_max: usize) -> Vec<Synced> {
 }
 
 fn sync_one(partition: &Arc<Partition>) -> Synced {
-    // Taken down before the end is captured: an append from here on announces itself again. As an exchange, so
-    // that the end of an append which still found the flag up is seen by the load that follows.
-    partition.dirty.swap(CLEAN, Ordering::AcqRel);
+    // Before the end is captured: an append from here on announces itself again.
+    partition.dirty.take();
     let mut result = partition.reader().sync();
     if result.is_err() && planted(Defect::RetryFailedSync) {
         result = partition.reader().sync();

@@ -10,8 +10,12 @@ use thalweg_protocol::batch::{BatchError, BatchHeader, BatchLimits, Scratch, che
 /// What a worker may inflate without asking: its scratch keeps that much anyway.
 const SMALL_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Held while a large batch is inflated.
-static LARGE: Mutex<()> = Mutex::new(());
+/// Room that is kept for the next large batch: taking and giving back tens of MiB for each lets the allocator hold
+/// several times that.
+const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Held while a large batch is inflated; the room that the last one had.
+static LARGE: Mutex<Option<Scratch>> = Mutex::new(None);
 
 /// As [`check_produced`]; waits while another large batch is inflated.
 pub(super) fn check(
@@ -23,8 +27,13 @@ pub(super) fn check(
     match check_produced(batch, &BatchLimits { inflated_bytes_max, ..*limits }, scratch) {
         Err(BatchError::Inflated { .. }) if inflated_bytes_max < limits.inflated_bytes_max => {
             // Nothing is guarded but the room.
-            let _one = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
-            check_produced(batch, limits, &mut Scratch::with_room(limits.inflated_bytes_max))
+            let mut large = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+            let fits = |room: &Scratch| room.held_bytes() >= limits.inflated_bytes_max;
+            let kept = large.take().filter(fits);
+            let mut room = kept.unwrap_or_else(|| Scratch::with_room(limits.inflated_bytes_max));
+            let checked = check_produced(batch, limits, &mut room);
+            *large = Some(room).filter(|room| room.held_bytes() <= KEPT_BYTES_MAX);
+            checked
         }
         checked => checked,
     }

@@ -13,6 +13,7 @@
 //! Invariants: log start <= high watermark <= log end; readers see what is below the high watermark only; an
 //! append under an older leader epoch than the current one changes nothing.
 
+mod announced;
 mod compactor;
 mod directory;
 mod error;
@@ -25,6 +26,7 @@ mod maintenance;
 #[expect(clippy::module_inception, reason = "the room's main value has the room's name")]
 mod partition;
 mod preparer;
+mod primitives;
 mod read;
 mod replica;
 mod scrub;

@@ -2,7 +2,7 @@
 //! carries out what it says.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,9 +13,9 @@ use thalweg_storage::{
     CheckedBatch, Log, LogDir, LogReader, RecoveryMark, Scrubbed, SegmentAppend,
 };
 
+use super::announced::Announced;
 use super::directory::Directory;
 use super::error::PartitionError;
-use super::flusher::CLEAN;
 use super::high_watermark::{Durability, Ends};
 use super::inflating;
 use super::leader::Leadership;
@@ -91,7 +91,7 @@ pub struct Partition {
     /// The epoch in which this broker leads, or -1.
     leading: AtomicI32,
     /// Whether the flusher has been told of bytes that it has not yet taken up.
-    pub(super) dirty: AtomicU8,
+    pub(super) dirty: Announced,
     /// Its topic was deleted.
     deleted: AtomicBool,
     pub(super) traffic: TopicSeries,
@@ -121,7 +121,7 @@ impl Partition {
             waiters: Waiters::default(),
             high_watermark: AtomicI64::new(high_watermark.get()),
             leading: AtomicI32::new(LeaderEpoch::UNCHECKED.get()),
-            dirty: AtomicU8::new(CLEAN),
+            dirty: Announced::new(),
             deleted: AtomicBool::new(false),
             traffic: parts.traffic,
             figures: parts.figures,

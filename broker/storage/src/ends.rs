@@ -3,12 +3,12 @@
 //! ```text
 //!     append:   batch visible .... log end raised
 //!     sync:     log end taken ....................... files synced .... synced end raised to what was taken
-//!     cut:                      generation raised, synced end lowered ....  log end lowered
+//!     cut:                      generation raised, synced end lowered .... log end lowered .... done; till then no sync publishes
 //! ```
 //!
 //! Owns the hand-over between the writer, which raises the log end after a batch is visible, the flusher, which
-//! publishes as synced what it took before it synced, and a cut, which makes a sync that is under way publish
-//! nothing.
+//! publishes as synced what it took before it synced, and a cut, which makes a sync that is under way at any moment of
+//! it publish nothing: else one that begins when the synced end is lowered, and the log end not yet, would put it back.
 //! Invariant: below the synced end everything is on stable storage.
 
 use thalweg_protocol::Offset;
@@ -20,15 +20,23 @@ use super::primitives::{AtomicI64, Mutex, MutexGuard, Ordering, PoisonError};
 pub(crate) struct Ends {
     log_end: AtomicI64,
     synced_end: AtomicI64,
-    /// Raised by each cut, under this lock.
-    cuts: Mutex<u64>,
+    cuts: Mutex<Cuts>,
+}
+
+/// The cuts so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cuts {
+    /// Raised when one begins and when it ends.
+    steps: u64,
+    /// One is under way.
+    is_cutting: bool,
 }
 
 /// What a sync may publish once it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     end: Offset,
-    cuts: u64,
+    cuts: Cuts,
 }
 
 impl Ends {
@@ -37,7 +45,7 @@ impl Ends {
         Self {
             log_end: AtomicI64::new(end.get()),
             synced_end: AtomicI64::new(end.get()),
-            cuts: Mutex::new(0),
+            cuts: Mutex::new(Cuts { steps: 0, is_cutting: false }),
         }
     }
 
@@ -67,7 +75,7 @@ impl Ends {
     pub(crate) fn finish_sync(&self, taken: Taken) -> Offset {
         let unchanged = self.cuts();
         // A cut in between has lowered the synced end, and other batches may follow at the same offsets.
-        if *unchanged == taken.cuts {
+        if *unchanged == taken.cuts && !taken.cuts.is_cutting {
             self.synced_end.fetch_max(taken.end.get(), Ordering::AcqRel);
         }
         drop(unchanged);
@@ -78,12 +86,18 @@ impl Ends {
     /// publishes nothing.
     pub(crate) fn begin_cut(&self, end: Offset) {
         let mut cuts = self.cuts();
-        *cuts += 1;
+        *cuts = Cuts { steps: cuts.steps + 1, is_cutting: true };
         self.synced_end.fetch_min(end.get(), Ordering::AcqRel);
     }
 
-    fn cuts(&self) -> MutexGuard<'_, u64> {
-        // One number: a panic elsewhere cannot leave it half changed.
+    /// Last step of a cut, also of one that failed: syncs that begin from now on publish again.
+    pub(crate) fn end_cut(&self) {
+        let mut cuts = self.cuts();
+        *cuts = Cuts { steps: cuts.steps + 1, is_cutting: false };
+    }
+
+    fn cuts(&self) -> MutexGuard<'_, Cuts> {
+        // Exchanged as a whole: a panic elsewhere cannot leave it half changed.
         self.cuts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

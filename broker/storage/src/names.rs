@@ -35,35 +35,3 @@ impl Names {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_change_during_a_sync_stays_unsynced() {
-        let names = Names::default();
-        names.changed();
-        names
-            .sync(|| {
-                names.changed();
-                Ok(())
-            })
-            .unwrap();
-        assert!(names.are_dirty());
-        names.sync(|| Ok(())).unwrap();
-        assert!(!names.are_dirty());
-    }
-
-    #[test]
-    fn nobody_sees_clean_before_the_sync_has_succeeded() {
-        let names = Names::default();
-        names.changed();
-        let failed = names.sync(|| {
-            assert!(names.are_dirty(), "the sync is still under way");
-            Err(io::ErrorKind::StorageFull.into())
-        });
-        assert!(failed.is_err());
-        assert!(names.are_dirty());
-    }
-}

@@ -121,13 +121,21 @@ impl Log {
         Ok(Cut { sealed, kept: place, end: cut })
     }
 
-    /// What may fail for want of room comes first, so that a full disk leaves the log as it was.
     fn carry_out(&mut self, cut: Cut, now: TimestampMs) -> Result<Offset, LogError> {
+        self.shared.ends.begin_cut(cut.end);
+        let done = self.cut(cut, now);
+        self.shared.ends.end_cut();
+        done
+    }
+
+    /// What may fail for want of room comes first, so that a full disk leaves the log as it was.
+    fn cut(&mut self, cut: Cut, now: TimestampMs) -> Result<Offset, LogError> {
         let Cut { sealed, kept, end } = cut;
         let shared = Arc::clone(&self.shared);
         let _exclusive = shared.exchange();
         self.lower_cleaned_end(end);
-        self.lower_synced_end(end)?;
+        // No recovery point above the new end is left, on disk either.
+        self.shared.dir.lower_recovery_point(self.shared.partition, end)?;
         let segments = self.shared.segments.load_full();
         let (stay, leave) = segments.as_slice().split_at(kept);
         let leave = leave.get(usize::from(sealed.is_some())..).unwrap_or_default();
@@ -169,14 +177,6 @@ impl Log {
         let segment = replaced.map_err(|error| self.failed("replace", &same.log_path(), error))?;
         self.shared.names.changed();
         Ok(Arc::new(segment))
-    }
-
-    /// No recovery point above the new end is left, on disk either, and a sync that is under way publishes
-    /// nothing.
-    fn lower_synced_end(&self, end: Offset) -> Result<(), LogError> {
-        let shared = &self.shared;
-        shared.ends.begin_cut(end);
-        Ok(shared.dir.lower_recovery_point(shared.partition, end)?)
     }
 
     /// What follows at these offsets was never compacted.

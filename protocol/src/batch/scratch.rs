@@ -21,6 +21,8 @@ const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub struct Scratch {
     output: Output,
     zstd: ZstdInflater,
+    /// Room that it was made with, and keeps.
+    kept_bytes: usize,
 }
 
 impl Scratch {
@@ -30,9 +32,9 @@ impl Scratch {
     }
 
     /// With room for `bytes` made at once: growing towards it would hold half as much again on the way. What is not
-    /// written to takes no memory.
+    /// written to takes no memory. It keeps that room.
     pub fn with_room(bytes: usize) -> Self {
-        Self { output: Output::with_room(bytes), zstd: ZstdInflater::default() }
+        Self { output: Output::with_room(bytes), zstd: ZstdInflater::default(), kept_bytes: bytes }
     }
 
     /// How much memory it holds now, in bytes, less the codecs' own states.
@@ -84,7 +86,7 @@ impl Scratch {
 
     /// Gives back what one unusually large batch has taken.
     pub(super) fn release(&mut self) {
-        if self.output.capacity() > KEPT_BYTES_MAX {
+        if self.output.capacity() > KEPT_BYTES_MAX.max(self.kept_bytes) {
             self.output = Output::default();
         }
     }

@@ -4,8 +4,8 @@
 //! Each decoder starts from what this and other programs have really written (`protocol/tests/golden`,
 //! `broker/storage/tests/golden`, `broker/tests/golden`), changes it by a seeded generator and, three times out of four,
 //! mends the checksums, so that the change is not stopped at the door. `make fuzz SECONDS=60` gives each of them its
-//! share of that time; in `make test` each gets a count, which `N` multiplies. `SEED` starts elsewhere. `fuzz/` runs
-//! the same decoders guided by coverage.
+//! share of that time; in `make test` each gets a count, which `N` multiplies. `SEED` starts elsewhere. `docs/adr/0006-decoders-are-fuzzed-on-stable.md`
+//! says why nothing is guided by coverage.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -79,12 +79,12 @@ impl Arsenal {
                 let mut frame = self.request(rng);
                 let mut body = frame.split_off(HEADER.min(frame.len()));
                 mutate(rng, &mut body, &self.requests);
-                framed([frame, body].concat())
+                framed(&[frame, body].concat())
             }
             Kind::MutatedFrame => {
                 let mut frame = self.request(rng);
                 mutate(rng, &mut frame, &self.requests);
-                framed(frame)
+                framed(&frame)
             }
             Kind::SecondHandshake => request(7, &handshake()),
             Kind::MutatedBatch => produce(self.topic, self.mutated_batch(rng)),
@@ -93,12 +93,12 @@ impl Arsenal {
                 [&rng.u32(100 * 1024 * 1024 + 1..).to_be_bytes()[..], &[0; 100]].concat()
             }
             Kind::HalfFrame => {
-                let mut bytes = framed(self.request(rng));
+                let mut bytes = framed(&self.request(rng));
                 bytes.truncate(rng.usize(1..bytes.len()));
                 bytes
             }
             Kind::EmptyFrame => vec![0; 4],
-            Kind::GarbageFrame => framed(garbage(rng, 0..11)),
+            Kind::GarbageFrame => framed(&garbage(rng, 0..11)),
         }
     }
 
@@ -110,7 +110,7 @@ impl Arsenal {
     fn relabelled(&self, rng: &mut Rng, at: usize, number: u16) -> Vec<u8> {
         let mut frame = self.request(rng);
         frame[at..at + 2].copy_from_slice(&number.to_be_bytes());
-        framed(frame)
+        framed(&frame)
     }
 
     /// Four bytes of a golden body become a count that its frame cannot hold.
@@ -121,7 +121,7 @@ impl Arsenal {
             let count = rng.choice([u32::MAX, 1 << 31, (1 << 31) - 1, 1 << 24, 1 << 16]).unwrap();
             frame[at..at + 4].copy_from_slice(&count.to_be_bytes());
         }
-        framed(frame)
+        framed(&frame)
     }
 
     fn mutated_batch(&self, rng: &mut Rng) -> Vec<u8> {
@@ -165,9 +165,9 @@ fn aimed(mut frame: Vec<u8>) -> Vec<u8> {
     frame
 }
 
-fn framed(frame: Vec<u8>) -> Vec<u8> {
+fn framed(frame: &[u8]) -> Vec<u8> {
     let length = u32::try_from(frame.len()).unwrap();
-    [&length.to_be_bytes()[..], &frame].concat()
+    [&length.to_be_bytes()[..], frame].concat()
 }
 
 fn garbage(rng: &mut Rng, length: std::ops::Range<usize>) -> Vec<u8> {

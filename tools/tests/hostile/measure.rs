@@ -44,7 +44,7 @@ fn is_wanted(what: &str) -> bool {
 }
 
 struct Place {
-    _temp: tempfile::TempDir,
+    temp: tempfile::TempDir,
     broker: Broker,
     runtime: Runtime,
     client: Client,
@@ -58,7 +58,7 @@ fn place(settings: &[&str]) -> Place {
         good::create(&client, TOPIC, &[("retention.bytes", "2000000000")]).await;
         good::create(&client, TARGET, &[("segment.bytes", "67108864")]).await;
     });
-    Place { _temp: temp, broker, runtime, client }
+    Place { temp, broker, runtime, client }
 }
 
 #[derive(Default)]
@@ -186,7 +186,7 @@ fn measure_backfill_beside_a_good_client() {
     let (mut read_bytes, mut cold) = (0_u64, 0.0);
     for _ in 0..ROUNDS {
         without.measure(&place, false);
-        let forgotten = forget(place._temp.path());
+        let forgotten = forget(place.temp.path());
         assert!(forgotten > 0, "vacuous: no file was put out of memory");
         let before = cold_bytes(&place);
         let done = AtomicBool::new(false);

@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use bytes::Bytes;
-use thalweg_protocol::codec::Chunks;
 use thalweg_protocol::frame::{FrameReader, decode_response_header, request_frame};
 use thalweg_protocol::native::{
     HandshakeRequest, PREFACE, Purpose, Request, RequestHeader, ResponseHeader, Tags,
@@ -108,9 +107,5 @@ pub fn request<R: Request>(correlation: u32, body: &R) -> Vec<u8> {
         timeout_ms: 50,
         tags: Tags::default(),
     };
-    flat(request_frame(&header, body))
-}
-
-pub fn flat(chunks: Chunks) -> Vec<u8> {
-    chunks.concat()
+    request_frame(&header, body).concat()
 }

@@ -42,7 +42,7 @@ fn hostile_frames_leave_the_broker_up_its_memory_flat_and_others_served() {
         Some(seconds) => orders(u64::MAX, Some(began + Duration::from_secs(seconds))),
         None => orders(FRAMES * number("N").unwrap_or(1), None),
     };
-    let tally = rage(&broker, &arsenal, orders, seed);
+    let tally = rage(&broker, &arsenal, &orders, seed);
     let (seconds, largest_kib) = (began.elapsed().as_secs_f64(), watch.largest_kib());
 
     let acknowledged = publisher.stop(&runtime);
@@ -66,10 +66,9 @@ pub const fn orders(frames: u64, until: Option<Instant>) -> Orders {
 }
 
 /// All attackers until their orders are carried out.
-pub fn rage(broker: &Broker, arsenal: &Arsenal, orders: Orders, seed: u64) -> Tally {
+pub fn rage(broker: &Broker, arsenal: &Arsenal, orders: &Orders, seed: u64) -> Tally {
     let mut tally = Tally::default();
     std::thread::scope(|scope| {
-        let orders = &orders;
         let attackers: Vec<_> = (0..ATTACKERS)
             .map(|number| {
                 scope.spawn(move || attack(&broker.address, arsenal, orders, seed + number))

@@ -93,6 +93,7 @@ thread_local! {
 }
 
 /// Checkpoints of ours and segments: each mended as what it looks like.
+#[expect(clippy::ptr_arg, reason = "others mend by making inputs shorter")]
 fn mend_directory(input: &mut Vec<u8>) {
     const CHECKPOINT_HEAD_BYTES: usize = 20;
     let Some((_, bytes)) = input.split_first_mut() else { return };
@@ -131,8 +132,8 @@ fn log_directory(input: &[u8]) -> bool {
         let Ok(found) = dir.folders() else { return false };
         // The first holds small files only: its log was emptied, and is refused as such.
         let partitions: Vec<TopicPartition> = found.partitions.keys().copied().skip(1).collect();
-        let good = partitions.iter().map(|at| open_log(&dir, *at, input.len()));
-        good.fold(true, |all, one| all && one)
+        let good = partitions.iter().filter(|at| open_log(&dir, **at, input.len()));
+        good.count() == partitions.len()
     })
 }
 
@@ -177,6 +178,7 @@ fn open_log(dir: &Arc<LogDir>, at: TopicPartition, length: usize) -> bool {
 }
 
 /// Each checksum of a log or snapshot of the metadata.
+#[expect(clippy::ptr_arg, reason = "others mend by making inputs shorter")]
 fn mend_metadata(input: &mut Vec<u8>) {
     let Some((_, bytes)) = input.split_first_mut() else { return };
     if bytes.starts_with(b"THLWMSNP") && bytes.len() > 12 {

@@ -1,4 +1,4 @@
-//! What recovery puts aside does not pile up.
+//! Cuts: what recovery puts aside does not pile up, and no sync brings back what was cut.
 
 use super::*;
 
@@ -18,6 +18,34 @@ impl Fixture {
         let report = self.reopen(end);
         assert_eq!(report.cut_bytes, 50, "vacuous: nothing was cut");
     }
+}
+
+/// Found by `interleavings`: a sync that began after the cut had lowered the synced end, and before it had lowered the log
+/// end, published the old end. Records that later took these offsets counted as synced before they were.
+#[test]
+fn a_sync_within_a_cut_publishes_nothing_of_what_is_cut() {
+    let mut it = Fixture::new();
+    for _ in 0..4 {
+        it.append(1);
+    }
+    it.reader().sync().unwrap();
+    let mark = RecoveryMark { partition: partition(), synced_end: offset(4), log_end: offset(4) };
+    it.dir.write_recovery_points(|| [mark]).unwrap();
+    // Meets the sync of the recovery point, the cut's first step.
+    let (reader, disk) = (it.reader(), it.disk.clone());
+    let met = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&met);
+    it.disk.during_sync(move || {
+        disk.clear_hook();
+        *count.lock().unwrap() += 1;
+        reader.sync().unwrap();
+    });
+    it.log().truncate(offset(2), NOW).unwrap();
+    assert_eq!(*met.lock().unwrap(), 1, "vacuous: no sync met the cut");
+    assert_eq!(it.reader().synced_end(), offset(2));
+    it.append(1);
+    assert_eq!(it.reader().synced_end(), offset(2), "nobody has synced the new record");
+    assert_eq!(it.reader().sync().unwrap(), offset(3));
 }
 
 #[test]
