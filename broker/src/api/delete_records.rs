@@ -38,6 +38,7 @@ pub(super) async fn answer(
 }
 
 fn delete(services: &Services, item: &Item) -> Result<Offset, Failure> {
-    super::refuse_internal(&services.table.get(item.partition)?, "deleted from")?;
+    let partition = services.table.get(item.partition)?;
+    super::refuse_internal(&partition, "deleted from")?;
     Ok(services.table.ask(item.partition, |partition| partition.delete_below(item.before))?)
 }

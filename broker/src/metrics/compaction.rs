@@ -57,7 +57,7 @@ impl CompactionMetrics {
     /// A run ended well.
     pub fn ran(&self, sum: &Compacted, took: Duration) {
         self.runs.increment(1);
-        self.seconds.record(took);
+        self.seconds.record_time(took);
         self.read_bytes.increment(sum.read_bytes);
         self.before_bytes.increment(sum.before_bytes);
         self.after_bytes.increment(sum.after_bytes);
