@@ -3,20 +3,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tempfile::TempDir;
-use thalweg_benches::batch;
+use thalweg_benches::{batch, open_log};
 use thalweg_protocol::batch::BatchHeader;
-use thalweg_protocol::{
-    BrokerId, LeaderEpoch, PartitionIndex, TimestampMs, TopicId, TopicPartition,
-};
-use thalweg_storage::fs::OsFileSystem;
-use thalweg_storage::{
-    CheckedBatch, Log, LogDir, LogDirOptions, LogOptions, OpenFiles, Owner, PartitionMetadata,
-};
+use thalweg_protocol::{LeaderEpoch, TimestampMs};
+use thalweg_storage::{CheckedBatch, Log};
 
 /// So many bytes go into one file before it begins anew: within what the page cache takes without a pause.
 const FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -51,15 +44,16 @@ fn bare_write(group: &mut Group<'_>, bytes: &Bytes) {
 }
 
 fn log_append(group: &mut Group<'_>, bytes: &Bytes) {
-    let Some((_folder, mut log)) = open_log() else { return };
+    let Some(mut place) = open_log() else { return };
+    let log = &mut place.log;
     let Ok(header) = BatchHeader::decode(bytes) else { return };
     let checked = CheckedBatch::new(header, bytes.clone());
     let reader = log.reader();
     group.bench_function("log append", |bencher| {
-        bencher.iter(|| append_one(&mut log, &checked));
+        bencher.iter(|| append_one(log, &checked));
     });
     sync_after(group, "log append and sync", |()| {
-        append_one(&mut log, &checked) && reader.sync().is_ok()
+        append_one(log, &checked) && reader.sync().is_ok()
     });
 }
 
@@ -74,22 +68,6 @@ fn append_one(log: &mut Log, batch: &CheckedBatch) -> bool {
 
 fn sync_after(group: &mut Group<'_>, name: &str, mut step: impl FnMut(()) -> bool) {
     group.bench_function(name, |bencher| bencher.iter(|| step(())));
-}
-
-fn open_log() -> Option<(TempDir, Log)> {
-    let folder = tempfile::tempdir().ok()?;
-    let options = LogDirOptions {
-        free_bytes_min: 0,
-        reserve_bytes: 0,
-        open_files: OpenFiles::for_descriptors(1_024),
-    };
-    let owner = Owner { node: BrokerId::new(1), cluster: None };
-    let path = folder.path().join("data");
-    let dir = LogDir::open(Arc::new(OsFileSystem), &path, &owner, options).ok()?;
-    let at = TopicPartition::new(TopicId::random(), PartitionIndex::new(0));
-    let metadata = PartitionMetadata { topic: at.topic, name: "bench".to_owned() };
-    let log = Log::create(&dir, at, &metadata, LogOptions::default(), TimestampMs::new(0)).ok()?;
-    Some((folder, log))
 }
 
 criterion_group!(benches, append);

@@ -21,18 +21,19 @@ kafka_produce() {
     local name=$1 size=$2 count=$3 batch=$4 synced=$5 settings=()
     [ "$synced" = yes ] && settings=(flush.messages=1)
     kafka_topic produce "${settings[@]}"
-    local warm=$((count / 4)) run
+    # The first records warm both machines up; the tool tells the steady state behind them apart.
+    local warm=$((count / 4)) all
+    all=$((count + warm))
     run() {
         kafka_client org.apache.kafka.tools.ProducerPerformance --bootstrap-server "$kafka_address" --topic produce \
-            --record-size "$size" --throughput -1 --num-records "$1" --command-property acks=all \
+            --record-size "$size" --throughput -1 --num-records "$all" --warmup-records "$warm" --command-property acks=all \
             "batch.size=$batch" linger.ms=5 buffer.memory=67108864 max.request.size=8388608
     }
-    run "$warm" >/dev/null
-    measured "$work/produce.txt" run "$count"
-    # "2000000 records sent, 812345.6 records/sec (793.30 MB/sec), 34.5 ms avg latency, ..."
+    measured "$work/produce.txt" run
+    # Its last line is of the steady state: "2000000 records sent, 812345.6 records/sec (793.30 MB/sec), 34.5 ms avg latency, ..."
     local rate
     rate=$(sed -n 's/.* records sent, \([0-9.]*\) records\/sec.*/\1/p' "$work/produce.txt" | tail -1)
-    row kafka "$name" "$rate" "$size" "$count" "$broker_s" "$client_s"
+    row kafka "$name" "$rate" "$size" "$all" "$broker_s" "$client_s"
     delete_kafka_topic produce
 }
 

@@ -105,6 +105,10 @@ pub(crate) struct WorkloadArgs {
     #[arg(long)]
     pub(super) one_at_a_time: bool,
 
+    /// Hand so many records to the producer in one call
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(super) send_many: u16,
+
     /// What goes to another partition: each batch, or each record
     #[arg(long, value_enum, default_value = "batch")]
     pub(super) spread: Spread,
@@ -163,6 +167,7 @@ impl WorkloadArgs {
             // Its first question is how long one record takes.
             one_at_a_time: self.one_at_a_time
                 || (workload == Workload::EndToEnd && self.rate.is_none()),
+            send_many: self.send_many.into(),
             spread_records: self.spread == Spread::Record,
             payload: self.payload.clone(),
             verify: self.verify,
@@ -193,6 +198,11 @@ impl WorkloadArgs {
         if is_read && matches!(self.acks, AcksName::None) {
             return wrong(
                 "--acks none: what nobody acknowledges need not reach a reader".to_owned(),
+            );
+        }
+        if self.send_many > 1 && (is_stamped || self.one_at_a_time || self.rate.is_some()) {
+            return wrong(
+                "--send-many: records that are stamped, paced or waited for are handed over one by one".to_owned(),
             );
         }
         if self.one_at_a_time && matches!(self.acks, AcksName::None) {

@@ -116,11 +116,34 @@ impl Cursor {
     /// The next record.
     #[inline]
     pub(super) fn next(&mut self) -> &[u8] {
+        self.values().next().unwrap_or_default()
+    }
+
+    /// All records that follow, without end.
+    #[inline]
+    pub(super) fn values(&mut self) -> Values<'_> {
         let Payload { pool, record_bytes } = &self.payload;
-        let begin = self.at;
-        let end = begin + record_bytes;
-        self.at = if end + record_bytes <= pool.len() { end } else { 0 };
-        pool.get(begin..end).unwrap_or_default()
+        Values { pool, record_bytes: *record_bytes, at: &mut self.at }
+    }
+}
+
+/// Records one after the other.
+#[derive(Debug)]
+pub(super) struct Values<'a> {
+    pool: &'a [u8],
+    record_bytes: usize,
+    at: &'a mut usize,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let begin = *self.at;
+        let end = begin + self.record_bytes;
+        *self.at = if end + self.record_bytes <= self.pool.len() { end } else { 0 };
+        self.pool.get(begin..end)
     }
 }
 

@@ -91,6 +91,8 @@ pub(super) struct Plan {
     pub(super) rate: Option<u64>,
     /// Each producer waits for its record's acknowledgement before it sends the next.
     pub(super) one_at_a_time: bool,
+    /// Records that are handed to the producer in one call.
+    pub(super) send_many: u64,
     /// Each record goes to the next partition, instead of each batch.
     pub(super) spread_records: bool,
     pub(super) payload: Kind,
@@ -147,6 +149,7 @@ pub(super) struct Settings {
     pub(super) linger_ms: Option<u64>,
     pub(super) rate: Option<u64>,
     pub(super) one_at_a_time: bool,
+    pub(super) send_many: u64,
     pub(super) spread: &'static str,
     pub(super) payload: String,
     pub(super) verify: bool,
@@ -176,6 +179,7 @@ impl From<&Plan> for Settings {
             linger_ms: plan.linger.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             rate: plan.rate,
             one_at_a_time: plan.one_at_a_time,
+            send_many: plan.send_many,
             spread: if plan.spread_records { "record" } else { "batch" },
             payload: plan.payload.to_string(),
             verify: plan.verify,

@@ -63,6 +63,20 @@ impl Source {
         Record::to(&*self.topic).value(value).partition(partition)
     }
 
+    /// The next records without stamps; at most `count`.
+    #[inline]
+    pub(super) fn records(&mut self, count: usize) -> impl Iterator<Item = Record<'_>> {
+        let Self { topic, cursor, turns, .. } = self;
+        let topic: &str = topic;
+        cursor.values().take(count).map(move |value| {
+            let record = Record::to(topic).value(value);
+            match turns {
+                None => record,
+                Some(turns) => record.partition(turns.next()),
+            }
+        })
+    }
+
     /// Where this writer's chains end: by writer and partition.
     pub(super) fn ends(&self) -> impl Iterator<Item = (u32, i32, Link)> {
         let writer = self.stamps.as_ref().map_or(0, |stamps| stamps.writer);

@@ -40,6 +40,7 @@ struct Writer {
     source: Source,
     record_bytes: u64,
     sample_every: u64,
+    send_many: u64,
     rate: Option<Pace>,
     one_at_a_time: bool,
     /// Where it is told that a reader has the record, if that is waited for, too.
@@ -69,6 +70,7 @@ impl Writers {
                 source: Source::new(plan, payload, index),
                 record_bytes: wide(plan.record_bytes),
                 sample_every: plan.sample_every(),
+                send_many: plan.send_many,
                 rate: plan.rate.map(pace),
                 one_at_a_time: plan.one_at_a_time,
                 arriving: arrivals.and_then(|arrivals| arrivals.of_writer(index)),
@@ -187,6 +189,10 @@ impl Writer {
         let stamps_from = self.stamps_from(started);
         let mut next_sample = 0;
         while !tally.is_over(limit) {
+            if tally.sent < next_sample && self.send_many > 1 {
+                self.send_many(next_sample.min(limit.records) - tally.sent, tally).await;
+                continue;
+            }
             if tally.sent < next_sample {
                 match self.producer.send(self.source.record(Duration::ZERO)).await {
                     Ok(receipt) => {
@@ -212,6 +218,19 @@ impl Writer {
             next_sample = tally.sent + fastrand::u64(0..2 * self.sample_every);
             self.sent.fetch_add(next_sample - tally.sent + 1, Ordering::Relaxed);
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Hands some records over in one call; at most `left`.
+    async fn send_many(&mut self, left: u64, tally: &mut Tally) {
+        let count = usize::try_from(left.min(self.send_many)).unwrap_or(usize::MAX);
+        match self.producer.send_all(self.source.records(count)).await {
+            Ok(receipts) => {
+                tally.sent += receipts.records();
+                tally.failures_in_a_row = 0;
+            }
+            // Those before the first that failed are counted as delivered by nobody.
+            Err(error) => tally.failed(&error),
         }
     }
 

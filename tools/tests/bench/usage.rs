@@ -23,6 +23,7 @@ fn options_that_make_no_sense_together_are_refused() {
     refused(&["consume", "--rate", "7"], &["--rate", "for writers"]);
     refused(&["end-to-end", "--acks", "none"], &["--acks none"]);
     refused(&["produce", "--one-at-a-time", "--acks", "none"], &["--acks none"]);
+    refused(&["produce", "--send-many", "9", "--rate", "9"], &["--send-many", "one by one"]);
     refused(&["produce", "--producers", "1001"], &["1001 is not in 1..=1000"]);
 }
 
