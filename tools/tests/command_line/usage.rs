@@ -8,7 +8,7 @@ fn usage(args: &[&str], texts: &[&str]) {
 
 #[test]
 fn help_and_version_are_no_errors() {
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["serve"],
         &["topic"],
@@ -19,6 +19,12 @@ fn help_and_version_are_no_errors() {
         &["topic", "delete-records"],
         &["produce"],
         &["consume"],
+        &["group"],
+        &["group", "list"],
+        &["group", "describe"],
+        &["group", "reset"],
+        &["group", "delete"],
+        &["group", "delete-offsets"],
         &["cluster", "status"],
         &["log", "dump"],
         &["log", "verify"],
