@@ -14,7 +14,7 @@ endif
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: ## build, then see real events flow through a broker that is killed and restarted
+demo: ## build, then see real events flow through a broker that is killed and restarted, and through a group
 	@$(CARGO) build --quiet --package thalweg
 	@target/debug/thalweg demo
 

@@ -6,7 +6,7 @@ use crate::base::Millis;
 settings! {
     /// Consumer groups and their committed offsets.
     pub struct GroupsConfig in "groups" {
-        /// Partitions of the internal topic __consumer_offsets, which share the groups among them. Counts when the
+        /// Partitions of the internal topic `__consumer_offsets`, which share the groups among them. Counts when the
         /// topic is made, with the first group; never changes afterwards.
         offsets_partitions: u32 = 50, Allowed::Count(1, 10_000);
         /// A member that gives no sign of life for so long is taken out of its group, when its client does not say.

@@ -80,7 +80,7 @@ struct ShardHandle {
 /// Why a question did not get into a queue.
 enum NotBegun {
     /// There is no `__consumer_offsets` yet.
-    NoTopic(Request),
+    NoTopic(Box<Request>),
     Refused(CoordinatorError),
 }
 
@@ -135,7 +135,7 @@ impl Coordinator {
             let (shard, answer) = match begun {
                 Ok(begun) => begun,
                 Err(NotBegun::Refused(error)) => return Err(error),
-                Err(NotBegun::NoTopic(request)) => this.begin_with_topic(request, timeout).await?,
+                Err(NotBegun::NoTopic(request)) => this.begin_with_topic(*request, timeout).await?,
             };
             let timeout_ms = timeout.as_millis();
             match tokio::time::timeout(timeout, answer).await {
@@ -160,14 +160,15 @@ impl Coordinator {
     /// The groups of all shards led here, by name. Shards that are loading are waited for.
     pub fn list(
         &self,
-        states: Vec<GroupState>,
+        states: &[GroupState],
         timeout: Duration,
     ) -> impl Future<Output = Result<Answer, CoordinatorError>> + Send + use<> {
         let shards = self.shared.read(|shards| {
             let asked = shards.iter().map(|(number, shard)| {
                 let (reply, answer) = oneshot::channel();
                 // A full queue shows as no answer.
-                let _ = shard.jobs.try_send(Job::Ask(Request::List(states.clone()), reply));
+                let _ =
+                    shard.jobs.try_send(Job::Ask(Box::new(Request::List(states.to_vec())), reply));
                 (*number, answer)
             });
             asked.collect::<Vec<_>>()
@@ -228,13 +229,15 @@ impl Coordinator {
     {
         let image = self.shared.metadata.image();
         let Some(topic) = image.topic_named(OFFSETS_TOPIC) else {
-            return Err(NotBegun::NoTopic(request));
+            return Err(NotBegun::NoTopic(Box::new(request)));
         };
         let shard = shard_of(request.group(), topic.partitions.len());
         let leader = topic.partition(shard).map_or(BrokerId::NONE, |entry| entry.leader);
         let (reply, answer) = oneshot::channel();
         let sent = self.shared.read(|shards| {
-            shards.get(&shard).map(|handle| handle.jobs.try_send(Job::Ask(request, reply)))
+            shards
+                .get(&shard)
+                .map(|handle| handle.jobs.try_send(Job::Ask(Box::new(request), reply)))
         });
         match sent {
             Some(Ok(())) => Ok((shard, answer)),

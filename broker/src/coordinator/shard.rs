@@ -64,7 +64,7 @@ pub(super) struct ShardOptions {
 #[derive(Debug)]
 pub(super) enum Job {
     /// A question.
-    Ask(Request, Reply),
+    Ask(Box<Request>, Reply),
     /// All groups in numbers; nothing while the shard is loading.
     Figures(oneshot::Sender<Vec<GroupFigures>>),
 }
@@ -154,7 +154,7 @@ impl Shard {
             Job::Ask(request, reply) if planted(Defect::AnswerWhileLoading) => {
                 let topics = self.topics();
                 let round = Groups::new(Arc::clone(&self.options.groups))
-                    .round(vec![request], &self.moment(&topics, 0));
+                    .round(vec![*request], &self.moment(&topics, 0));
                 if let Some(answer) = round.answers.into_iter().next() {
                     let _ = reply.send(answer.map_err(CoordinatorError::from));
                 }
@@ -226,7 +226,7 @@ impl Shard {
                 // Who has given up is not answered, and nothing is done for him.
                 Job::Ask(_, reply) if reply.is_closed() => {}
                 Job::Ask(request, reply) => {
-                    requests.push(request);
+                    requests.push(*request);
                     replies.push(reply);
                 }
                 Job::Figures(reply) => {

@@ -274,7 +274,7 @@ metrics! {
 
     // groups
     SHARD_LOADS = Counter, "thalweg_group_shard_loads_total", Count, [],
-        "Shards of __consumer_offsets that were read to their end.";
+        "Shards of `__consumer_offsets` that were read to their end.";
     SHARD_LOAD_FAILURES = Counter, "thalweg_group_shard_load_failures_total", Count, [],
         "Attempts to read a shard that failed; each is followed by another.";
     SHARD_RELOADS = Counter, "thalweg_group_shard_reloads_total", Count, [],

@@ -264,6 +264,7 @@ impl Worker {
             }
             Err(CompactionError::Interrupted) if is_asked => {
                 tracing::debug!(%partition, "compaction begins again: the log was cut meanwhile");
+                self.shared.wait(LOOK_AGAIN, false);
                 self.shared.state().asked.insert(at);
             }
             Err(error) if error.is_passing() => self.note(at, |log| log.is_asked = false),

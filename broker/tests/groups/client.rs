@@ -1,5 +1,6 @@
 //! A member as a client is one: it heartbeats, reads, commits, lets go, and believes only what it is answered.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
@@ -277,8 +278,8 @@ impl Client {
         for at in target {
             // What it was to let go of and is given back it goes on reading.
             self.draining.remove(&at);
-            if !self.reading.contains_key(&at) {
-                self.reading.insert(at, None);
+            if let Entry::Vacant(place) = self.reading.entry(at) {
+                place.insert(None);
                 // An answer that is on its way may be from when it read this before.
                 self.fetch = None;
             }

@@ -51,12 +51,12 @@ fn random_lives_of_groups_keep_every_promise() {
         };
         let spawned: Vec<_> = (0..threads).map(|thread| scope.spawn(run(thread))).collect();
         let joined = spawned.into_iter().map(|thread| thread.join());
-        joined
-            .map(|totals| totals.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        joined.map(|totals| totals.expect("a history went wrong; see above")).collect()
     });
     let mut all = sim::Totals::default();
-    totals.iter().for_each(|totals| all.add(totals));
+    for totals in &totals {
+        all.add(totals);
+    }
     eprintln!("{all:?}");
     if count >= 100 {
         all.assert_not_vacuous();

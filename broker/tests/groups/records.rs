@@ -15,77 +15,60 @@ use crate::world::at;
 fn every_kind() -> Vec<(&'static str, Record)> {
     let topic = TopicId::from_bytes([7; 16]);
     let (group, member) = (|| "orders".into(), || "m-1".into());
+    let target = [at(topic, 0), at(topic, 1)].into_iter().collect();
     vec![
-        (
-            "offset",
-            Record::Offset(
-                group(),
-                at(topic, 3),
-                Some(CommittedOffset {
-                    offset: Offset::new(41),
-                    leader_epoch: LeaderEpoch::new(2),
-                    metadata: "note".to_owned(),
-                    commit_time: TimestampMs::new(1_700_000_000_000),
-                }),
-            ),
-        ),
+        ("offset", Record::Offset(group(), at(topic, 3), Some(an_offset()))),
         ("offset_gone", Record::Offset(group(), at(topic, 3), None)),
-        (
-            "group",
-            Record::Group(
-                group(),
-                Some(StoredGroup {
-                    kind: GroupKind::Consumer,
-                    epoch: GroupEpoch::new(5),
-                    assignor: "sticky".to_owned(),
-                    empty_since: Some(TimestampMs::new(1_700_000_000_000)),
-                }),
-            ),
-        ),
+        ("group", Record::Group(group(), Some(a_group()))),
         ("group_gone", Record::Group(group(), None)),
-        (
-            "member",
-            Record::Member(
-                group(),
-                member(),
-                Some(StoredMember {
-                    instance: Some("i".to_owned()),
-                    client: ClientInfo { name: "c".to_owned(), host: "10.0.0.1".to_owned() },
-                    session_timeout_ms: 10_000,
-                    drain_timeout_ms: 60_000,
-                    assignor: None,
-                    subscription: Subscription {
-                        names: vec!["a".to_owned(), "b".to_owned()],
-                        pattern: Some("logs-.*".to_owned()),
-                    },
-                }),
-            ),
-        ),
+        ("member", Record::Member(group(), member(), Some(a_member()))),
         ("member_gone", Record::Member(group(), member(), None)),
-        (
-            "target",
-            Record::Target(
-                group(),
-                member(),
-                Some([at(topic, 0), at(topic, 1)].into_iter().collect()),
-            ),
-        ),
+        ("target", Record::Target(group(), member(), Some(target))),
         ("target_gone", Record::Target(group(), member(), None)),
-        (
-            "current",
-            Record::Current(
-                group(),
-                member(),
-                Some(Current {
-                    epoch: MemberEpoch::new(5),
-                    previous: MemberEpoch::new(4),
-                    assigned: [at(topic, 0)].into_iter().collect(),
-                    revoking: [at(topic, 2)].into_iter().collect(),
-                }),
-            ),
-        ),
+        ("current", Record::Current(group(), member(), Some(a_current(topic)))),
         ("current_gone", Record::Current(group(), member(), None)),
     ]
+}
+
+fn an_offset() -> CommittedOffset {
+    CommittedOffset {
+        offset: Offset::new(41),
+        leader_epoch: LeaderEpoch::new(2),
+        metadata: "note".to_owned(),
+        commit_time: TimestampMs::new(1_700_000_000_000),
+    }
+}
+
+fn a_group() -> StoredGroup {
+    StoredGroup {
+        kind: GroupKind::Consumer,
+        epoch: GroupEpoch::new(5),
+        assignor: "sticky".to_owned(),
+        empty_since: Some(TimestampMs::new(1_700_000_000_000)),
+    }
+}
+
+fn a_member() -> StoredMember {
+    StoredMember {
+        instance: Some("i".to_owned()),
+        client: ClientInfo { name: "c".to_owned(), host: "10.0.0.1".to_owned() },
+        session_timeout_ms: 10_000,
+        drain_timeout_ms: 60_000,
+        assignor: None,
+        subscription: Subscription {
+            names: vec!["a".to_owned(), "b".to_owned()],
+            pattern: Some("logs-.*".to_owned()),
+        },
+    }
+}
+
+fn a_current(topic: TopicId) -> Current {
+    Current {
+        epoch: MemberEpoch::new(5),
+        previous: MemberEpoch::new(4),
+        assigned: [at(topic, 0)].into_iter().collect(),
+        revoking: [at(topic, 2)].into_iter().collect(),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -97,13 +80,11 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn records_stand_on_disk_as_they_always_did() {
-    let shown: String = every_kind()
-        .iter()
-        .map(|(name, record)| {
-            let value = record.value().map_or("-".to_owned(), |value| hex(&value));
-            format!("{name} {} {value}\n", hex(&record.key()))
-        })
-        .collect();
+    let mut shown = String::new();
+    for (name, record) in every_kind() {
+        let value = record.value().map_or("-".to_owned(), |value| hex(&value));
+        writeln!(shown, "{name} {} {value}", hex(&record.key())).unwrap();
+    }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/groups/records_0.txt");
     if std::env::var_os("BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

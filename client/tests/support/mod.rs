@@ -13,6 +13,7 @@
 )]
 
 pub mod faults;
+pub mod groups;
 pub mod log;
 mod serve;
 
@@ -42,6 +43,7 @@ pub struct State {
     pub fetch_bytes_max: Vec<u32>,
     pub requests_in_flight_max: u32,
     pub frame_bytes_max: u32,
+    pub groups: groups::Groups,
     /// Answers to produce requests wait for this.
     pub produce_gate: Option<Arc<tokio::sync::Semaphore>>,
     /// Answers to fetches wait for this, with what they read before.
@@ -80,6 +82,7 @@ impl Cluster {
             fetch_bytes_max: Vec::new(),
             requests_in_flight_max: 64,
             frame_bytes_max: 64 * 1024 * 1024,
+            groups: groups::Groups::default(),
             produce_gate: None,
             fetch_gate: None,
         };

@@ -130,13 +130,21 @@ impl Server {
             Api::DescribeCluster => Self::reply(&header, answers, &self.describe_cluster()),
             Api::DeleteRecords => Self::reply(&header, answers, &self.delete_records(body)),
             Api::LeaderEpoch => Self::reply(&header, answers, &Self::leader_epoch(body)),
+            Api::FindCoordinator
+            | Api::GroupHeartbeat
+            | Api::CommitOffsets
+            | Api::FetchOffsets
+            | Api::DescribeGroups
+            | Api::ListGroups
+            | Api::DeleteGroups
+            | Api::DeleteOffsets => self.group(api, &header, body, answers),
             Api::CompactTopics => panic!("nobody asked for compaction"),
             Api::Authenticate => panic!("nobody asked for authentication"),
         }
         Some(())
     }
 
-    fn reply<T: Wire>(header: &RequestHeader, answers: &Answers, body: &T) {
+    pub(super) fn reply<T: Wire>(header: &RequestHeader, answers: &Answers, body: &T) {
         let ok = ResponseHeader::ok(header.correlation);
         let _ = answers.send(response_frame(&ok, Some(body)));
     }

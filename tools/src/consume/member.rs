@@ -61,6 +61,8 @@ pub(super) async fn read(
         joined = join(args, group, client) => joined?,
         () = &mut interrupted => return Ok(0),
     };
+    let id = consumer.member_id().unwrap_or_default();
+    console.note(&format!("group {group}: joined as member {id}"));
     let commits = interval(COMMIT_EVERY);
     let mut member = Member { args, group, client, consumer, commits, records: 0 };
     let result = member.print_all(printer, console, interrupted).await;

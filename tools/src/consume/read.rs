@@ -108,7 +108,7 @@ impl ConsumeArgs {
         }
         let topic = &self.topic;
         match (result?, &self.group) {
-            (0, Some(group)) => console.note(&format!(
+            (0, Some(group)) if !self.follow => console.note(&format!(
                 "note: nothing of topic {topic} was left for this member; `thalweg group describe {group}` shows where \
                  the group stands"
             )),

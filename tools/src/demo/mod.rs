@@ -1,10 +1,11 @@
 //! `thalweg demo`: real events through a real broker that is killed and restarted, in a few seconds.
 //!
-//! Owns a child process and a temporary folder, and leaves neither behind. Every claim that it prints was
+//! Owns child processes, the broker and three members of a group, and a temporary folder; leaves none behind. Every claim that it prints was
 //! checked; the first that does not hold makes it fail.
 
 mod check;
 mod events;
+mod group;
 mod narrate;
 mod publish;
 mod read;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use thalweg_client::{Offset, PartitionIndex};
 
 use super::events::Event;
+use super::group::Summed;
 use super::read::Seen;
 use crate::table::Table;
 use crate::values;
@@ -117,5 +118,6 @@ pub(super) struct Summary {
     pub(super) acknowledged: usize,
     pub(super) read_back: usize,
     pub(super) complaints: Vec<String>,
+    pub(super) group: Summed,
     pub(super) seconds: f64,
 }

@@ -14,6 +14,7 @@ use tokio::time::{interval, timeout};
 
 use super::check::complaints;
 use super::events::{self, Event};
+use super::group::{Members, Summed};
 use super::narrate::{conclude, detail, good, step, title, verdict};
 use super::publish::{Place, Round, TOPIC, Tally};
 use super::read::{self, Live};
@@ -107,6 +108,7 @@ async fn tell(folder: &Path, console: &mut Console) -> Result<(), Failure> {
         stage.first_round().await.map_err(|failure| log_end(&broker, failure))?;
     let (broker, killed) = stage.second_round(broker, &mut acknowledged).await?;
     let read = stage.read_back(&acknowledged).await.map_err(|failure| log_end(&broker, failure))?;
+    let group = stage.share(&broker).await.map_err(|failure| log_end(&broker, failure))?;
     stage.end(broker).await?;
 
     let summary = Summary {
@@ -119,6 +121,7 @@ async fn tell(folder: &Path, console: &mut Console) -> Result<(), Failure> {
         acknowledged: acknowledged.len(),
         read_back: read.count,
         complaints: read.complaints,
+        group,
         seconds: started.elapsed().as_secs_f64(),
     };
     conclude(stage.console, &summary, started)
@@ -243,6 +246,20 @@ impl Stage<'_> {
         Ok(ReadBack { count: seen.len(), complaints: found })
     }
 
+    /// Three members share the topic; one is killed while the events are published once more.
+    async fn share(&mut self, broker: &Broker) -> Result<Summed, Failure> {
+        step(
+            self.console,
+            5,
+            "Three consumers share the topic, and one is killed",
+            "processes of group demo",
+        )?;
+        let members = Members::start(&broker.address).await?;
+        let tally = Arc::new(Tally::default());
+        let round = self.round(3, &tally);
+        members.tell(self.console, &self.client, round, &tally).await
+    }
+
     async fn end(&mut self, broker: Broker) -> Result<(), Failure> {
         if broker.stop().await? {
             return Ok(());
@@ -252,7 +269,7 @@ impl Stage<'_> {
 }
 
 /// Waits until so many events are acknowledged.
-async fn reached(tally: &Tally, acknowledged: u64) -> Result<(), Failure> {
+pub(super) async fn reached(tally: &Tally, acknowledged: u64) -> Result<(), Failure> {
     const WAIT_MAX: Duration = Duration::from_secs(20);
     let mut ticks = interval(Duration::from_millis(1));
     let reaching = async {

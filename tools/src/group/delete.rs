@@ -40,7 +40,7 @@ pub(crate) struct DeleteOffsetsArgs {
 
 /// What was done to which group.
 #[derive(Serialize)]
-struct Done<'a> {
+struct Outcome<'a> {
     group: &'a str,
     done: &'a str,
     offsets: usize,
@@ -57,7 +57,7 @@ impl DeleteArgs {
         }
         admin.delete_group(&self.group).await?;
         if console.is_json() {
-            return console.json(&Done { group: &self.group, done: "deleted", offsets });
+            return console.json(&Outcome { group: &self.group, done: "deleted", offsets });
         }
         Ok(console.line(&format!("deleted group {}", self.group))?)
     }
@@ -85,7 +85,7 @@ impl DeleteOffsetsArgs {
             admin.delete_group_offsets(&self.group, &topic, partitions).await?;
         }
         if console.is_json() {
-            return console.json(&Done { group: &self.group, done: "deleted offsets", offsets });
+            return console.json(&Outcome { group: &self.group, done: "deleted offsets", offsets });
         }
         Ok(console.line(&format!("deleted {offsets} offsets of group {}", self.group))?)
     }

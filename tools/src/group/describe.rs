@@ -207,7 +207,7 @@ fn table(group: &DescribedGroup, console: &mut Console) -> Result<(), Failure> {
     console.line(&format!(
         "rebalances {}   stall {}   offsets committed in the last minute {}\n",
         grouped(group.rebalances),
-        values::time(Duration::from_millis(group.stall_ms)),
+        values::age(Duration::from_millis(group.stall_ms)),
         grouped(group.commits_per_minute),
     ))?;
     let names = Names::of(group);
@@ -267,7 +267,7 @@ fn members(group: &DescribedGroup, names: &Names) -> Table {
             it.client_name.clone(),
             it.host.clone(),
             it.epoch.to_string(),
-            format!("{} ago", values::time(heartbeat)),
+            format!("{} ago", values::age(heartbeat)),
             subscribed(&it.subscription),
             owns(it),
         ]);

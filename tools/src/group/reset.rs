@@ -54,6 +54,7 @@ pub(crate) struct ResetArgs {
 }
 
 /// Where the offsets go: one of these.
+#[expect(clippy::struct_field_names, reason = "the options are called so")]
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct To {
@@ -160,9 +161,8 @@ impl ResetArgs {
         let members = group.as_ref().map(|group| group.members.as_slice()).unwrap_or_default();
         if self.execute && !members.is_empty() {
             return Err(Failure::failed(format!(
-                "group {} has {} active members: {}; end them first, then reset: nothing was changed",
+                "group {} has active members: {}; end them first, then reset: nothing was changed",
                 self.group,
-                members.len(),
                 show::listed(members)
             )));
         }

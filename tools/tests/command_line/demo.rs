@@ -1,5 +1,6 @@
 //! The demo: what it claims is so, it is quick, and it leaves nothing behind.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -20,6 +21,14 @@ fn the_demo_shows_the_kill_and_leaves_nothing_behind() {
     assert_eq!((&summary["acknowledged"], &summary["read_back"]), (&3_414.into(), &3_414.into()));
     let at_kill = summary["acknowledged_at_kill"].as_u64().unwrap();
     assert!(at_kill > 0 && at_kill < 1_707, "{summary}");
+    let group = &summary["group"];
+    assert_eq!((&group["events"], &group["lag_records"]), (&5_121.into(), &0.into()), "{group}");
+    let owners = |when: &str| -> BTreeSet<String> {
+        group[when].as_array().unwrap().iter().map(ToString::to_string).collect()
+    };
+    let (before, after) = (owners("owners_before"), owners("owners_after"));
+    assert_eq!((before.len(), after.len()), (3, 2), "{group}");
+    assert!(after.is_subset(&before), "{group}");
     assert!(summary["seconds"].as_f64().unwrap() < 10.0, "{summary}");
 
     let text = demo("table").stdout;
@@ -30,6 +39,8 @@ fn the_demo_shows_the_kill_and_leaves_nothing_behind() {
         "end to end",
         "kill -9",
         "each of the 3,414",
+        "OWNER BEFORE",
+        "each of the 5,121 events was counted at least once",
     ] {
         assert!(text.contains(expected), "{expected:?} is missing: {text}");
     }

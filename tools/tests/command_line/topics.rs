@@ -98,6 +98,26 @@ fn records_below_an_offset_are_deleted() {
 }
 
 #[test]
+fn a_compacted_topic_keeps_the_last_record_of_each_key() {
+    let (_folder, broker) = broker();
+    broker.run(&["topic", "create", "keys", "-c", "cleanup.policy=compact"]).good();
+    let lines = b"{\"k\":\"a\",\"n\":1}\n{\"k\":\"b\",\"n\":2}\n{\"k\":\"a\",\"n\":3}\n";
+    broker.run_with(&["produce", "keys", "--key-field", "k"], lines).good();
+    let args = ["topic", "compact", "keys", "--output", "json"];
+    let rows = broker.run(&args).good().json();
+    let row = &rows[0];
+    assert_eq!((&row["runs"], &row["waits"]), (&1.into(), &false.into()), "{rows}");
+    assert_eq!((&row["cleaned_end"], &row["failure"]), (&3.into(), &serde_json::Value::Null));
+    let left = broker.run(&["consume", "keys"]).good().stdout;
+    assert_eq!(left, "{\"k\":\"b\",\"n\":2}\n{\"k\":\"a\",\"n\":3}\n");
+    let table = broker.run(&["topic", "compact", "keys", "--status"]).good().stdout;
+    assert!(table.contains("CLEANED TO"), "{table}");
+    broker.run(&["topic", "create", "plain"]).good();
+    broker.run(&["topic", "compact", "plain"]).failed(1, &["cleanup.policy"]);
+    broker.run(&["topic", "compact", "nope"]).failed(1, &["nope"]);
+}
+
+#[test]
 fn the_cluster_shows_brokers_and_disks() {
     let (folder, broker) = broker();
     let status = broker.run(&["cluster", "status", "--output", "json"]).good().json();

@@ -8,16 +8,23 @@ fn usage(args: &[&str], texts: &[&str]) {
 
 #[test]
 fn help_and_version_are_no_errors() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["serve"],
         &["topic"],
         &["topic", "create"],
         &["topic", "alter"],
+        &["topic", "compact"],
         &["topic", "delete"],
         &["topic", "delete-records"],
         &["produce"],
         &["consume"],
+        &["group"],
+        &["group", "list"],
+        &["group", "describe"],
+        &["group", "reset"],
+        &["group", "delete"],
+        &["group", "delete-offsets"],
         &["cluster", "status"],
         &["log", "dump"],
         &["log", "verify"],
@@ -51,10 +58,18 @@ fn bad_usage_says_what_is_possible() {
     usage(&["consume", "x", "--format", "%x"], &["there is no field %x"]);
     usage(&["consume", "x", "--from", "yesterday"], &["possible are: beginning; end; an offset"]);
     usage(&["consume", "x", "--encoding", "hex"], &["text", "base64"]);
-    usage(
-        &["consume", "x", "--group", "g"],
-        &["consumer groups are not in this release", "--from"],
-    );
+    usage(&["consume", "x", "--group", "g", "--partition", "0"], &["cannot be used with"]);
+    usage(&["consume", "x", "--instance", "a"], &["--group <GROUP>"]);
+    usage(&["group", "reset", "g"], &["--to-earliest", "--to-time", "--from-file"]);
+    usage(&["group", "reset", "g", "--to-offset", "end"], &["possible are 0, 1, 2", "--to-latest"]);
+    usage(&["group", "reset", "g", "--to-time", "soon"], &["2018-02-01T12:30:00Z"]);
+    usage(&["group", "reset", "g", "--shift-by", "0"], &["-100 (back)"]);
+    usage(&["group", "reset", "g", "--by-duration", "x", "--topic", "t"], &["500ms"]);
+    usage(&["group", "reset", "g", "--to-latest", "--topic", "t:x"], &["events:0,3"]);
+    usage(&["group", "reset", "g", "--to-latest", "--to-earliest"], &["cannot be used with"]);
+    usage(&["group", "list", "--state", "dead"], &["empty", "reconciling", "stable"]);
+    usage(&["group", "delete-offsets", "g"], &["--topic"]);
+    usage(&["group", "describe"], &["<GROUP>"]);
     usage(&["topic", "list", "--broker", "nowhere"], &["the port is missing", "127.0.0.1:9092"]);
     usage(&["topic", "list", "--output", "yaml"], &["table", "json"]);
     usage(&["completions", "cmd"], &["bash", "zsh"]);

@@ -103,7 +103,14 @@ fn every_line_of_the_tour_works() {
     assert_eq!(parts.len(), commands.len() + 1, "{text}");
     for (command, part) in commands.iter().zip(parts) {
         let printed = part.lines().skip(1).any(|line| !line.trim().is_empty());
-        let prints = ["thalweg consume", "thalweg topic", "thalweg cluster", "thalweg log", "curl"];
+        let prints = [
+            "thalweg consume",
+            "thalweg group",
+            "thalweg topic",
+            "thalweg cluster",
+            "thalweg log",
+            "curl",
+        ];
         let expected = prints.iter().any(|start| command.starts_with(start));
         assert!(printed || !expected, "{command} printed nothing:\n{text}\n{errors}");
     }

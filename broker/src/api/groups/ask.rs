@@ -106,10 +106,12 @@ pub(in crate::api) fn begin(services: Arc<Services>, request: Request, context: 
                 _ => None,
             })
         }
-        Request::List(states) => one(groups.list(states, context.timeout), |answer| match answer {
-            Answer::Listed(groups) => Some(Response::Listed(groups)),
-            _ => None,
-        }),
+        Request::List(states) => {
+            one(groups.list(&states, context.timeout), |answer| match answer {
+                Answer::Listed(groups) => Some(Response::Listed(groups)),
+                _ => None,
+            })
+        }
         Request::Describe(names) => {
             let asked = names.into_iter().map(|name| {
                 let answer = ask(coordinator::Request::Describe(name.clone()));

@@ -129,14 +129,12 @@ impl Groups {
             let known = group.and_then(|group| group.offsets.get(&at));
             (at, Ok(known.cloned().unwrap_or(CommittedOffset::NONE)))
         };
-        Ok(match &fetch.partitions {
-            Some(partitions) => partitions.iter().copied().map(committed).collect(),
-            None => {
-                let known = group.into_iter().flat_map(|group| group.offsets.keys().copied());
-                let all: super::partitions::Partitions = known.collect();
-                all.iter().map(committed).collect()
-            }
-        })
+        if let Some(partitions) = &fetch.partitions {
+            return Ok(partitions.iter().copied().map(committed).collect());
+        }
+        let known = group.into_iter().flat_map(|group| group.offsets.keys().copied());
+        let all: super::partitions::Partitions = known.collect();
+        Ok(all.iter().map(committed).collect())
     }
 
     /// Forgets a group that has no members.

@@ -27,6 +27,7 @@ use crate::base::Monotonic;
 
 /// The groups of one shard.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "there is no better name for the groups of `Groups`")]
 pub struct Groups {
     pub(super) options: Arc<GroupOptions>,
     pub(super) groups: HashMap<Name, Group>,

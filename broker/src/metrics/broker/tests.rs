@@ -7,7 +7,7 @@ use crate::metrics::{DirectoryState, PartitionFigures, Phase};
 
 fn metrics(partition_series_max: u32, topic_series_max: u32) -> Arc<Metrics> {
     let config =
-        MetricsConfig { partition_series_max, topic_series_max, ..BrokerConfig::default().metrics };
+        MetricsConfig { partition_series_max, topic_series_max, ..MetricsConfig::default() };
     Metrics::of(&config, "1.2.3", TimestampMs::new(1_700_000_000_250))
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Owns the choice of what is compacted ([`plan`]), the map from keys to their last offsets within a budget of
-//! memory ([`key_map`]), the new data file ([`rewrite`], [`output`]) and its way into the place of the old ones
+//! memory ([`key_map`], [`keys`]), the new data file ([`rewrite`], [`output`]) and its way into the place of the old ones
 //! ([`swap`]). [`run`] puts them together. Never touches the active segment, nor anything that is not both
 //! synced and committed; never reads a clock, never waits: who calls says how fast it goes.
 //!
@@ -20,7 +20,9 @@
 //! - at every moment, a loss of power included, the folder holds the old segments or the new one.
 
 mod checkpoint;
+mod error;
 mod key_map;
+mod keys;
 mod leftovers;
 mod output;
 mod plan;
@@ -31,6 +33,7 @@ mod source;
 mod swap;
 
 pub(crate) use checkpoint::load_cleaned_end;
+pub use error::CompactionError;
 pub(crate) use leftovers::settle_leftovers;
 pub use plan::{CompactionOptions, CompactionPlan};
-pub use run::{Compacted, CompactionError, CompactionRequest, WithLog, compact};
+pub use run::{Compacted, CompactionRequest, WithLog, compact};

@@ -8,9 +8,10 @@ use thalweg_protocol::batch::{
 };
 use thalweg_protocol::{Offset, TimestampMs};
 
+use super::error::CompactionError;
 use super::key_map::KeyMap;
 use super::output::Output;
-use super::run::{Compacted, CompactionError};
+use super::run::Compacted;
 use super::source::Source;
 use crate::defects::{Defect, planted};
 use crate::segment::Segment;

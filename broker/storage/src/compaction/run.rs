@@ -6,15 +6,15 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use thalweg_protocol::{Offset, ProducerId, TimestampMs};
 
 use super::checkpoint::save_cleaned_end;
-use super::key_map::KeyMap;
+use super::error::CompactionError;
+use super::keys::map_keys;
 use super::output::Output;
 use super::plan::{CompactionOptions, CompactionPlan, LogState, SegmentState, plan};
 use super::producers::remembered_batches;
@@ -23,14 +23,11 @@ use super::source::Source;
 use super::swap::{FileChain, exchange};
 use crate::checkpoint::CheckpointError;
 use crate::error::{LogError, is_full};
-use crate::find::Lookup;
 use crate::log::Log;
-use crate::log_dir::DirRefusal;
 use crate::options::LogOptions;
 use crate::reader::LogReader;
 use crate::segment::Segment;
 use crate::segments::Segments;
-use crate::visit::visit;
 
 /// Gives the log under its writer's lock for a moment; false when it was closed.
 pub type WithLog<'a> = &'a dyn Fn(&mut dyn FnMut(&mut Log)) -> bool;
@@ -65,57 +62,6 @@ pub struct Compacted {
     pub removed_records: u64,
     /// Tombstones among them.
     pub removed_tombstones: u64,
-}
-
-/// Why a run ended early. What it had done until then stays done.
-#[derive(Debug, thiserror::Error)]
-pub enum CompactionError {
-    /// The file system refused.
-    #[error("{action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// What is to be compacted is damaged. It stays as it is.
-    #[error("{} at byte {position}: {reason}", path.display())]
-    Corrupt {
-        /// The data file.
-        path: PathBuf,
-        /// Where in it.
-        position: u64,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The log directory takes no change now.
-    #[error(transparent)]
-    Refused(#[from] DirRefusal),
-    /// How far the run came could not be written down.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The caller wanted no more.
-    #[error("stopped on request")]
-    Stopped,
-    /// Segments were deleted or cut meanwhile.
-    #[error("the log was cut or deleted from meanwhile")]
-    Interrupted,
-    /// The log was closed meanwhile.
-    #[error("the log was closed meanwhile")]
-    Closed,
-}
-
-impl CompactionError {
-    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
-    }
-
-    /// Whether nothing is wrong with the log: the next run may go better at once.
-    pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Interrupted | Self::Closed)
-    }
 }
 
 impl LogReader {
@@ -181,7 +127,7 @@ pub fn compact(
     while from < plan.end || run.sum.passes == 0 {
         let segments = reader.shared.segments.load_full();
         let pass = run.pass(&segments, (from, plan.end), &rules, pace);
-        from = pass.map_err(|error| told_by(&segments, error))?;
+        from = pass.map_err(|error| told_by(&segments, run.unless_closed(error)))?;
     }
     Ok(run.sum)
 }
@@ -207,7 +153,8 @@ impl Run<'_> {
         pace: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Offset, CompactionError> {
         let shared = &self.reader.shared;
-        let (keys, map_end) = self.map_keys(segments, from, end, pace)?;
+        let memory = self.request.memory_bytes_max;
+        let (keys, map_end) = map_keys(self.reader, segments, memory, (from, end), pace)?;
         self.sum.passes += 1;
         let range: Vec<_> =
             segments.as_slice().iter().take_while(|it| it.base_offset() < map_end).collect();
@@ -233,38 +180,6 @@ impl Run<'_> {
             shared.cleaned_end.store(map_end.get(), Ordering::Release);
         }
         Ok(map_end)
-    }
-
-    /// The keys of the records from `from` on, and the offset up to which they fit.
-    fn map_keys(
-        &self,
-        segments: &Segments,
-        from: Offset,
-        end: Offset,
-        pace: &mut dyn FnMut(u64) -> bool,
-    ) -> Result<(KeyMap, Offset), CompactionError> {
-        let mut records = 0;
-        visit(segments, from, end, |_, found| {
-            if found.header.base_offset >= end {
-                return ControlFlow::Break(());
-            }
-            records += u64::try_from(found.header.record_count).unwrap_or(0);
-            ControlFlow::Continue(())
-        })
-        .map_err(|error| CompactionError::io("read", self.reader.folder(), error))?;
-        let mut keys = KeyMap::new(records, self.request.memory_bytes_max);
-        let first = segments.place_of(from).unwrap_or(0);
-        for segment in segments.as_slice().iter().skip(first) {
-            if segment.base_offset() >= end {
-                break;
-            }
-            let mut source = Source::open(segment)?;
-            go_to(&mut source, segment, from, end)?;
-            if let Some(full) = put_keys(&mut source, from, &mut keys, pace)? {
-                return Ok((keys, full));
-            }
-        }
-        Ok((keys, end))
     }
 
     /// Rewrites neighbouring segments into one that ends at `next`, and puts it into their place.
@@ -333,7 +248,19 @@ impl Run<'_> {
         }
     }
 
+    /// Once the log is closed its folder may be gone: then nothing that fails there says anything of the disk.
+    fn unless_closed(&self, error: CompactionError) -> CompactionError {
+        if self.is_closed() { CompactionError::Closed } else { error }
+    }
+
+    fn is_closed(&self) -> bool {
+        !(self.with_log)(&mut |_| {})
+    }
+
     fn not_saved(&self, error: CheckpointError) -> CompactionError {
+        if self.is_closed() {
+            return CompactionError::Closed;
+        }
         if let CheckpointError::Io { file, source, .. } = &error {
             self.reader.shared.dir.failed(&format!("cannot write {}", file.display()), source);
         }
@@ -341,6 +268,9 @@ impl Run<'_> {
     }
 
     fn write_failed(&self, path: &Path, error: io::Error) -> CompactionError {
+        if self.is_closed() {
+            return CompactionError::Closed;
+        }
         let what = format!("cannot write {}", path.display());
         self.reader.shared.dir.failed(&what, &error);
         if is_full(&error) {
@@ -348,32 +278,6 @@ impl Run<'_> {
         }
         CompactionError::io("write", path, error)
     }
-}
-
-/// Puts the keys of one segment into the map; answers the offset of the first record that did not fit.
-fn put_keys(
-    source: &mut Source,
-    from: Offset,
-    keys: &mut KeyMap,
-    pace: &mut dyn FnMut(u64) -> bool,
-) -> Result<Option<Offset>, CompactionError> {
-    let mut rewrite = Rewrite::default();
-    while let Some(batch) = source.next()? {
-        let bytes = u64::try_from(batch.header.total_bytes()).unwrap_or(u64::MAX);
-        if let Some(records) = rewrite.records(&batch, source)? {
-            for record in &records {
-                let record = record.map_err(|it| source.corrupt(&it))?;
-                let Some(key) = record.key.filter(|_| record.offset >= from) else { continue };
-                if !keys.put(key, record.offset) {
-                    return Ok(Some(record.offset));
-                }
-            }
-        }
-        if !pace(bytes) {
-            return Err(CompactionError::Stopped);
-        }
-    }
-    Ok(None)
 }
 
 /// Files that were deleted or cut off meanwhile cannot be read any more, and nothing is wrong with that.
@@ -399,28 +303,4 @@ fn group_size(segments: &[&Arc<Segment>], options: &LogOptions) -> usize {
             && first.relative(next).is_some_and(|it| it <= (i32::MAX / 2).cast_unsigned())
     };
     segments.iter().take_while(fits).count().max(1)
-}
-
-/// Goes near the batch that holds `from`, if it lies in the segment.
-fn go_to(
-    source: &mut Source,
-    segment: &Segment,
-    from: Offset,
-    end: Offset,
-) -> Result<(), CompactionError> {
-    if from <= segment.base_offset() {
-        return Ok(());
-    }
-    let look = || {
-        let file = segment.file()?;
-        Ok(match segment.find(&*file, from, segment.visible(), end)? {
-            Lookup::Batch(found, _) => Some(found),
-            Lookup::End | Lookup::Bad(_) => None,
-        })
-    };
-    let found = look().map_err(|error| CompactionError::io("read", &segment.log_path(), error))?;
-    if let Some(found) = found {
-        source.skip_to(&found);
-    }
-    Ok(())
 }

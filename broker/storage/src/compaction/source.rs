@@ -11,7 +11,7 @@ use bytes::Bytes;
 use thalweg_protocol::Offset;
 use thalweg_protocol::batch::{Batch, BatchHeader, HEADER_BYTES};
 
-use super::run::CompactionError;
+use super::error::CompactionError;
 use crate::fs::File;
 use crate::segment::Segment;
 use crate::walk::{Found, continues};

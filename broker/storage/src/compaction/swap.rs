@@ -16,8 +16,9 @@ use std::sync::{Arc, MutexGuard};
 
 use thalweg_protocol::{Offset, TimestampMs};
 
+use super::error::CompactionError;
 use super::output::Output;
-use super::run::{CompactionError, WithLog};
+use super::run::WithLog;
 use crate::defects::{Defect, planted};
 use crate::error::LogError;
 use crate::find::IndexBuilder;

@@ -18,7 +18,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod actions;
+mod check;
 mod defects;
+mod golden;
 mod model;
 mod schedule;
 mod seen;

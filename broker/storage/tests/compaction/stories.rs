@@ -1,14 +1,17 @@
 //! Plain tests: one rule each, and each bug that a seed has found.
 
+use std::cell::RefCell;
+
 use thalweg_storage::fs::FileSystem;
 use thalweg_storage::fs::sim::{Crash, Survivors};
+use thalweg_storage::{CompactionError, CompactionRequest, DirState, Log, compact};
 
 use crate::model::{Fields, Sequenced};
-use crate::world::World;
+use crate::world::{World, partition};
 
 const DAY_MS: i64 = 86_400_000;
 
-fn record(key: &str, value: Option<&str>, timestamp: i64) -> Fields {
+pub(crate) fn record(key: &str, value: Option<&str>, timestamp: i64) -> Fields {
     let bytes = |text: &str| text.as_bytes().to_vec();
     Fields { timestamp, key: Some(bytes(key)), value: value.map(bytes), headers: Vec::new() }
 }
@@ -22,7 +25,7 @@ fn segment(world: &mut World, records: Vec<Fields>) {
     world.sync().unwrap();
 }
 
-fn asked(world: &mut World) -> thalweg_storage::Compacted {
+pub(crate) fn asked(world: &mut World) -> thalweg_storage::Compacted {
     let high_watermark = world.model.synced;
     let done = world.compact_as(true, 1 << 20, high_watermark, false);
     world.check().unwrap();
@@ -92,7 +95,7 @@ fn the_state_of_producers_is_kept_for_every_end_that_the_log_may_come_to() {
     world.checkpoint().unwrap();
     (8..14).for_each(|first| write(&mut world, first));
     assert_eq!(asked(&mut world).removed_records, 7);
-    let folder = world.dir().folder(crate::world::partition());
+    let folder = world.dir().folder(partition());
     for path in world.disk.list(&folder).unwrap() {
         if path.extension().is_some_and(|it| it == "snapshot") {
             world.disk.remove(&path).unwrap();
@@ -123,6 +126,44 @@ fn a_hole_may_reach_over_log_start_and_recovery_point() {
     assert_eq!(asked(&mut world).removed_records, 9);
     world.crash(Crash::seeded(1).leaving(Survivors::Everything)).unwrap();
     assert_eq!((world.model.start, world.model.end()), (3, 10));
+}
+
+/// A topic was deleted while its log was compacted: the next file could not be made, and the whole directory went
+/// offline for it.
+#[test]
+fn a_log_that_is_closed_and_deleted_meanwhile_ends_the_run_and_nothing_else() {
+    for after in [1, 30, 101, 105, 120] {
+        let mut world = started();
+        let now = world.now;
+        for round in 0..20 {
+            let value = "v".repeat(600);
+            let records = (0..5).map(|_| record(&format!("k{}", round % 2), Some(&value), now));
+            let records = records.collect();
+            segment(&mut world, records);
+        }
+        let (dir, reader) = (world.dir(), world.reader());
+        let request = CompactionRequest {
+            high_watermark: reader.log_end(),
+            now: world.clock(),
+            memory_bytes_max: 1 << 20,
+            is_asked: true,
+        };
+        let log = RefCell::new(world.log.take());
+        let with_log =
+            |with: &mut dyn FnMut(&mut Log)| log.borrow_mut().as_mut().map(with).is_some();
+        let mut batches = 0;
+        let mut pace = |_| {
+            batches += 1;
+            if batches == after {
+                log.borrow_mut().take().unwrap().close().unwrap();
+                dir.delete_folder(partition()).unwrap();
+            }
+            true
+        };
+        let ended = compact(&reader, &with_log, &request, &mut pace);
+        assert!(matches!(ended, Err(CompactionError::Closed)), "after {after}: {ended:?}");
+        assert_eq!(dir.state(), DirState::Online, "after {after}");
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Where each partition stands: position, lag, log end.
 
+use std::sync::Arc;
+
 use futures_util::future::try_join_all;
 use thalweg_protocol::native::OffsetQuery;
 use thalweg_protocol::{Offset, PartitionIndex, TopicName};
 
 use super::super::consumed::Lag;
-use super::super::position::Activity;
+use super::super::position::{Activity, Track};
 use super::super::start::consume_error;
 use super::Consumer;
 use crate::error::ConsumeError;
@@ -14,23 +16,34 @@ use crate::record::Partition;
 impl Consumer {
     /// The offset of the next record that is handed out; none when the partition is not assigned.
     pub fn position(&self, topic: &str, partition: impl Into<Partition>) -> Option<Offset> {
-        let index = self.shared.board().find_assigned(topic, partition.into().0)?;
-        self.positions.get(index).map(|place| place.position)
+        let board = self.shared.board();
+        let index = board.find_assigned(topic, partition.into().0)?;
+        Some(self.position_of(index, board.tracks.get(index)?))
     }
 
     /// What is read, and how far behind the log end it is, as of the last fetch of each partition.
     pub fn lag(&self) -> Vec<Lag> {
         let board = self.shared.board();
-        let places = self.positions.iter().zip(&board.tracks);
-        let assigned = places.filter(|(_, track)| track.activity != Activity::Gone);
-        let lag = assigned.map(|(place, track)| Lag {
-            topic: place.topic.clone(),
-            partition: place.partition,
-            position: place.position,
-            high_watermark: track.high_watermark,
-            records: track.high_watermark.map(|end| end.since(place.position).max(0)),
+        let tracks = board.tracks.iter().enumerate();
+        let assigned = tracks.filter(|(_, track)| track.activity != Activity::Gone);
+        let lag = assigned.map(|(index, track)| {
+            let position = self.position_of(index, track);
+            Lag {
+                topic: track.topic.clone(),
+                partition: track.partition,
+                position,
+                high_watermark: track.high_watermark,
+                records: track.high_watermark.map(|end| end.since(position).max(0)),
+            }
         });
         lag.collect()
+    }
+
+    /// Where the handle is; where the partition begins, if the handle has not come to it yet.
+    fn position_of(&self, index: usize, track: &Track) -> Offset {
+        let place = self.positions.get(index);
+        let place = place.filter(|place| Arc::ptr_eq(&place.progress, &track.progress));
+        place.map_or(track.begin, |place| place.position)
     }
 
     /// Bytes that are read ahead now.

@@ -1,0 +1,226 @@
+//! One coordinator in memory: members join, partitions are shared evenly and move when they were let go, offsets are kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use thalweg_protocol::codec::Reader;
+use thalweg_protocol::frame::{decode_body, error_frame};
+use thalweg_protocol::native::{
+    Api, ApiError, AssignedTopic, CommitOffsetsRequest, CommitOffsetsResponse, FetchOffsetsRequest,
+    FetchOffsetsResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupCoordinator,
+    GroupHeartbeatRequest, GroupHeartbeatResponse, GroupPartitionResult, GroupTopicResult,
+    PartitionOffset, RequestHeader, ResponseHeader, TopicOffsets,
+};
+use thalweg_protocol::{
+    BrokerId, ErrorCode, LeaderEpoch, MemberEpoch, Offset, PartitionIndex, TimestampMs, TopicId,
+};
+use tokio::sync::mpsc;
+
+use super::State;
+use super::serve::Server;
+
+type At = (TopicId, i32);
+
+#[derive(Default)]
+pub struct FakeMember {
+    epoch: i32,
+    topics: Vec<String>,
+    owned: BTreeSet<At>,
+    assigned: BTreeSet<At>,
+}
+
+/// The groups of the fake cluster; all are kept by one broker.
+#[derive(Default)]
+pub struct Groups {
+    /// The number of the broker that keeps them.
+    pub coordinator: usize,
+    /// So many requests are answered *loading* first.
+    pub loading: usize,
+    pub members: BTreeMap<String, FakeMember>,
+    pub offsets: BTreeMap<(String, At), (i64, i32, String)>,
+    /// Heartbeats by member, as they came.
+    pub heartbeats: Vec<(String, i32)>,
+    pub commits: usize,
+    epoch: i32,
+}
+
+impl Groups {
+    /// Takes a member for dead.
+    pub fn fence(&mut self, member: &str) {
+        self.members.remove(member);
+        self.epoch += 1;
+    }
+}
+
+impl Server {
+    pub(super) fn group(
+        &self,
+        api: Api,
+        header: &RequestHeader,
+        body: Reader,
+        answers: &mpsc::UnboundedSender<Vec<Bytes>>,
+    ) {
+        let mut state = self.state.lock().unwrap();
+        if api == Api::FindCoordinator {
+            let request: FindCoordinatorRequest = decode_body(body).unwrap();
+            let at = state.groups.coordinator;
+            let address = state.brokers[at];
+            let found = |group| GroupCoordinator {
+                group,
+                error: None,
+                shard: PartitionIndex::new(0),
+                broker: BrokerId::new(i32::try_from(at).unwrap()),
+                host: address.ip().to_string(),
+                port: address.port(),
+            };
+            let coordinators = request.groups.into_iter().map(found).collect();
+            Self::reply(header, answers, &FindCoordinatorResponse { coordinators });
+            return;
+        }
+        let refuse = |code, message: &str| {
+            let failed = ResponseHeader::failed(header.correlation, ApiError::new(code, message));
+            let _ = answers.send(error_frame(&failed));
+        };
+        if usize::try_from(self.id).unwrap() != state.groups.coordinator {
+            return refuse(ErrorCode::NotCoordinator, "another broker is");
+        }
+        if state.groups.loading > 0 {
+            state.groups.loading -= 1;
+            return refuse(ErrorCode::CoordinatorLoading, "loading");
+        }
+        match api {
+            Api::GroupHeartbeat => match heartbeat(&mut state, decode_body(body).unwrap()) {
+                Ok(answer) => Self::reply(header, answers, &answer),
+                Err(code) => refuse(code, "unknown member"),
+            },
+            Api::CommitOffsets => match commit(&mut state, decode_body(body).unwrap()) {
+                Ok(answer) => Self::reply(header, answers, &answer),
+                Err(code) => refuse(code, "unknown member"),
+            },
+            Api::FetchOffsets => {
+                let request = decode_body(body).unwrap();
+                Self::reply(header, answers, &fetch(&state, request));
+            }
+            other => refuse(ErrorCode::UnsupportedVersion, other.name()),
+        }
+    }
+}
+
+fn heartbeat(
+    state: &mut State,
+    request: GroupHeartbeatRequest,
+) -> Result<GroupHeartbeatResponse, ErrorCode> {
+    let epoch = request.epoch.get();
+    state.groups.heartbeats.push((request.member.clone(), epoch));
+    let answer = |epoch, target| GroupHeartbeatResponse {
+        epoch: MemberEpoch::new(epoch),
+        heartbeat_interval_ms: 20,
+        target,
+    };
+    if epoch < 0 {
+        state.groups.fence(&request.member);
+        return Ok(answer(epoch, None));
+    }
+    if epoch == 0 && !state.groups.members.contains_key(&request.member) {
+        state.groups.members.insert(request.member.clone(), FakeMember::default());
+        state.groups.epoch += 1;
+    }
+    let all: Vec<(String, At)> = state
+        .topics
+        .iter()
+        .flat_map(|(name, topic)| {
+            let count = i32::try_from(topic.partitions.len()).unwrap();
+            (0..count).map(move |partition| (name.clone(), (topic.id, partition)))
+        })
+        .collect();
+    let groups = &mut state.groups;
+    let place = groups.members.keys().position(|id| *id == request.member);
+    let place = place.ok_or(ErrorCode::UnknownMember)?;
+    let count = groups.members.len();
+    let held: BTreeSet<At> = groups
+        .members
+        .iter()
+        .filter(|(id, _)| **id != request.member)
+        .flat_map(|(_, member)| member.assigned.union(&member.owned))
+        .copied()
+        .collect();
+    let group_epoch = groups.epoch;
+    let member = groups.members.get_mut(&request.member).unwrap();
+    if let Some(wanted) = request.subscription {
+        member.topics = wanted.names;
+    }
+    if let Some(owned) = request.owned.filter(|_| epoch == member.epoch) {
+        let of = |topic: thalweg_protocol::native::GroupPartitions| {
+            topic.partitions.into_iter().map(move |one| (topic.topic, one.get()))
+        };
+        member.owned = owned.into_iter().flat_map(of).collect();
+    }
+    let mine = all.iter().filter(|(name, _)| member.topics.contains(name));
+    let mine = mine.enumerate().filter(|(index, _)| index % count == place);
+    let mine: BTreeSet<At> = mine.map(|(_, (_, at))| *at).collect();
+    let before = member.assigned.clone();
+    member.assigned.retain(|at| mine.contains(at));
+    if member.owned.is_subset(&member.assigned) {
+        member.assigned.extend(mine.difference(&held));
+    }
+    if before != member.assigned || member.epoch == 0 {
+        member.epoch = group_epoch;
+    }
+    let differs = member.owned != member.assigned;
+    let target = differs.then(|| {
+        let named = |(name, (topic, partition)): &(String, At)| AssignedTopic {
+            topic: *topic,
+            name: name.clone(),
+            partitions: vec![PartitionIndex::new(*partition)],
+        };
+        all.iter().filter(|(_, at)| member.assigned.contains(at)).map(named).collect()
+    });
+    Ok(answer(member.epoch, target))
+}
+
+fn commit(
+    state: &mut State,
+    request: CommitOffsetsRequest,
+) -> Result<CommitOffsetsResponse, ErrorCode> {
+    state.groups.commits += 1;
+    if !request.member.is_empty() {
+        let member = state.groups.members.get(&request.member).ok_or(ErrorCode::UnknownMember)?;
+        if member.epoch != request.epoch.get() {
+            return Err(ErrorCode::StaleMemberEpoch);
+        }
+    }
+    let mut topics = Vec::new();
+    for topic in request.topics {
+        let mut partitions = Vec::new();
+        for one in topic.partitions {
+            let key = (request.group.clone(), (topic.topic, one.partition.get()));
+            let value = (one.offset.get(), one.leader_epoch.get(), one.metadata);
+            state.groups.offsets.insert(key, value);
+            partitions.push(GroupPartitionResult { partition: one.partition, error: None });
+        }
+        topics.push(GroupTopicResult { topic: topic.topic, partitions });
+    }
+    Ok(CommitOffsetsResponse { topics })
+}
+
+fn fetch(state: &State, request: FetchOffsetsRequest) -> FetchOffsetsResponse {
+    let mut topics = Vec::new();
+    for topic in request.topics.unwrap_or_default() {
+        let of = |partition: PartitionIndex| {
+            let key = (request.group.clone(), (topic.topic, partition.get()));
+            let found = state.groups.offsets.get(&key).cloned();
+            let (offset, epoch, metadata) = found.unwrap_or((-1, -1, String::new()));
+            PartitionOffset {
+                partition,
+                error: None,
+                offset: Offset::new(offset),
+                leader_epoch: LeaderEpoch::new(epoch),
+                metadata,
+                commit_time: TimestampMs::new(offset.min(0)),
+            }
+        };
+        let partitions = topic.partitions.iter().copied().map(of).collect();
+        topics.push(TopicOffsets { topic: topic.topic, partitions });
+    }
+    FetchOffsetsResponse { topics }
+}
