@@ -25,7 +25,11 @@ macro_rules! by_api {
             AlterTopics: AlterTopicsRequest, DescribeTopics: DescribeTopicsRequest,
             Produce: ProduceRequest, Fetch: FetchRequest, ListOffsets: ListOffsetsRequest,
             InitProducer: InitProducerRequest, LeaderEpoch: LeaderEpochRequest,
-            DeleteRecords: DeleteRecordsRequest,
+            DeleteRecords: DeleteRecordsRequest, CompactTopics: CompactTopicsRequest,
+            FindCoordinator: FindCoordinatorRequest, GroupHeartbeat: GroupHeartbeatRequest,
+            CommitOffsets: CommitOffsetsRequest, FetchOffsets: FetchOffsetsRequest,
+            DescribeGroups: DescribeGroupsRequest, ListGroups: ListGroupsRequest,
+            DeleteGroups: DeleteGroupsRequest, DeleteOffsets: DeleteOffsetsRequest,
         )
     };
 }
