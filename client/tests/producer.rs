@@ -445,7 +445,7 @@ async fn the_numbers_tell_what_was_delivered_and_what_was_sent_again() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 1);
     let producer = cluster.client().producer().build().await.unwrap();
-    assert_eq!(producer.stats(), Default::default());
+    assert_eq!(producer.stats(), thalweg_client::ProducerStats::default());
     // The first attempt is refused for the moment: that batch is sent twice and stored once.
     cluster.state().faults = Faults::script([Some(Fault::Overloaded)]);
     for _ in 0..3 {

@@ -36,8 +36,8 @@ mod tests;
 mod worker;
 
 pub use controller::{
-    CreatedTopic, Each, IsrMember, IsrProposal, NewTopic, OFFSETS_TOPIC, ProducerIdBlock, Refusal, Registration,
-    Rules, TopicChange, directory_for,
+    CreatedTopic, Each, IsrMember, IsrProposal, NewTopic, OFFSETS_TOPIC, ProducerIdBlock, Refusal,
+    Registration, Rules, TopicChange, directory_for,
 };
 pub use delta::Delta;
 pub use file_log::{FileMetadataLog, FileMetadataLogOptions};

@@ -189,7 +189,9 @@ impl Shared {
                 partition.at(),
                 match result {
                     // It failed meanwhile, by a write for example: nothing is acknowledged any more.
-                    Ok(_) if dir.is_offline() => SyncResult::Failed,
+                    Ok(_) if dir.is_offline() && !planted(Defect::RetryFailedSync) => {
+                        SyncResult::Failed
+                    }
                     Ok(_) => SyncResult::Synced,
                     Err(error) => {
                         self.metrics.failed();

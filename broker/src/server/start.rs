@@ -28,8 +28,8 @@ use crate::config::BrokerConfig;
 use crate::coordinator::{Coordinator, CoordinatorOptions};
 use crate::metrics::{Metrics, amount};
 use crate::partition::{
-    Compactor, CompactorHandle, CompactorOptions, Maintenance, MaintenanceOptions, Scrub, ScrubOptions,
-    Table,
+    Compactor, CompactorHandle, CompactorOptions, Maintenance, MaintenanceOptions, Scrub,
+    ScrubOptions, Table,
 };
 use crate::replication::{Assignment, AssignmentOptions};
 
@@ -177,7 +177,7 @@ fn supervised_threads(metrics: &Arc<Metrics>, readiness: &Readiness) -> Tasks {
     Tasks::new(move |failure| {
         metrics.broker.task_panics.increment(1);
         let reason = format!("it has panicked, restart the broker: {}", failure.message);
-        readiness.not_ready(&format!("{} thread", failure.name), reason);
+        readiness.not_ready(format!("{} thread", failure.name), reason);
     })
 }
 

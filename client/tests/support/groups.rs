@@ -106,6 +106,14 @@ impl Server {
     }
 }
 
+fn every_partition(state: &State) -> Vec<(String, At)> {
+    let partitions = state.topics.iter().flat_map(|(name, topic)| {
+        let count = i32::try_from(topic.partitions.len()).unwrap();
+        (0..count).map(move |partition| (name.clone(), (topic.id, partition)))
+    });
+    partitions.collect()
+}
+
 fn heartbeat(
     state: &mut State,
     request: GroupHeartbeatRequest,
@@ -125,14 +133,7 @@ fn heartbeat(
         state.groups.members.insert(request.member.clone(), FakeMember::default());
         state.groups.epoch += 1;
     }
-    let all: Vec<(String, At)> = state
-        .topics
-        .iter()
-        .flat_map(|(name, topic)| {
-            let count = i32::try_from(topic.partitions.len()).unwrap();
-            (0..count).map(move |partition| (name.clone(), (topic.id, partition)))
-        })
-        .collect();
+    let all = every_partition(state);
     let groups = &mut state.groups;
     let place = groups.members.keys().position(|id| *id == request.member);
     let place = place.ok_or(ErrorCode::UnknownMember)?;

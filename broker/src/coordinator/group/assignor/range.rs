@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use thalweg_protocol::{PartitionIndex, TopicId, TopicPartition};
 
-use super::{Assignor, Candidate, Partitions};
+use super::super::partitions::Partitions;
+use super::choice::{Assignor, Candidate};
 
 /// Shares each topic out by itself, in ranges.
 #[derive(Clone, Copy, Debug)]

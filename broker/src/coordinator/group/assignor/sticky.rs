@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg_protocol::{TopicId, TopicPartition};
 
+use super::super::partitions::Partitions;
+use super::choice::{Assignor, Candidate};
 use super::range::at;
-use super::{Assignor, Candidate, Partitions};
 
 /// Keeps what it can, then evens out.
 #[derive(Clone, Copy, Debug)]
