@@ -1,4 +1,5 @@
 //! The figures of a moment, from the newest sample and the history before it. They are also the JSON of `--once`.
+#![expect(clippy::struct_field_names, reason = "the names are those of the other commands' JSON")]
 
 use std::collections::BTreeMap;
 

@@ -91,7 +91,7 @@ impl History {
         let newest = self.moments.back()?;
         let now = value(newest)?;
         let (at, before) = self.moments.iter().find_map(|it| Some((it.at, value(it)?)))?;
-        (at < newest.at).then(|| (newest.at - at, before, now))
+        (at < newest.at).then(|| (newest.at.saturating_sub(at), before, now))
     }
 }
 

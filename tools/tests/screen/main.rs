@@ -31,6 +31,8 @@ fn pages_are_sorted_filtered_opened_and_left() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("data"));
     traffic(&broker);
+    let reader = ["consume", "quakes", "--group", "readers", "--from", "beginning", "--count", "3"];
+    broker.run(&reader).good();
     let mut top = Terminal::start(&mut broker.command(&["top", "--interval", "100ms"]));
     top.until("both topics", |screen| screen.contains("quakes") && screen.contains("alarms"));
     top.press("/qua");
@@ -42,6 +44,11 @@ fn pages_are_sorted_filtered_opened_and_left() {
     top.press("4");
     let screen = top.until("brokers", |screen| screen.contains("ADDRESS") && screen.contains("up"));
     assert!(screen.contains(&broker.address), "{screen}");
+    top.press("2");
+    top.until("the group", |screen| screen.contains("readers") && screen.contains("BEHIND"));
+    top.press("\r");
+    let screen = top.until("its partitions", |screen| screen.contains("group readers"));
+    assert!(screen.contains("HEARTBEAT") && screen.contains("OWNER"), "{screen}");
     top.press("q");
     assert_eq!(top.end(), 0);
     assert!(top.is_restored());
