@@ -13,6 +13,7 @@ use crate::log::LogCommand;
 use crate::logging;
 use crate::produce::ProduceArgs;
 use crate::serve::ServeArgs;
+use crate::top::TopArgs;
 use crate::topic::TopicCommand;
 
 /// A log broker that you can trust: publish and subscribe, durably.
@@ -48,6 +49,8 @@ enum Command {
     /// Look at the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Watch it live: topics by rate, groups by lag, the slowest partitions, brokers
+    Top(TopArgs),
     /// Look at files of a log, off line
     #[command(subcommand)]
     Log(LogCommand),
@@ -76,7 +79,7 @@ enum Shell {
 impl Cli {
     /// Carries out the command.
     pub(crate) fn run(self, console: &mut Console) -> Result<(), Failure> {
-        if !matches!(self.command, Command::Serve(_)) {
+        if !matches!(self.command, Command::Serve(_) | Command::Top(_)) {
             logging::for_clients(self.verbose);
         }
         match self.command {
@@ -86,6 +89,7 @@ impl Cli {
             Command::Consume(args) => args.run(console),
             Command::Group(command) => command.run(console),
             Command::Cluster(command) => command.run(console),
+            Command::Top(args) => args.run(self.verbose, console),
             Command::Log(command) => command.run(console),
             Command::Bench(command) => command.run(console),
             Command::Demo(args) => args.run(console),

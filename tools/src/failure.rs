@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use thalweg_client::{AdminError, ConfigError, ConsumeError, ErrorCode, FlushError, SendError};
+use thalweg_client::{
+    AdminError, CommitError, ConfigError, ConsumeError, ErrorCode, FlushError, SendError,
+};
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ fn hint(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::OffsetOutOfRange => {
             Some("`--from beginning` reads from the first record that is still there")
         }
+        ErrorCode::UnknownGroup => Some("`thalweg group list` shows what there is"),
+        ErrorCode::GroupNotEmpty => Some("`thalweg group describe GROUP` shows its members"),
         ErrorCode::Corrupt => Some("`thalweg log verify PATH` on the broker's machine says more"),
         _ => None,
     }
@@ -77,6 +81,18 @@ impl From<AdminError> for Failure {
         match &error {
             AdminError::Config(error) => Self::Usage(error.to_string()),
             AdminError::Unreachable { .. } => {
+                Self::with_hint(&error.to_string(), Some(UNREACHABLE))
+            }
+            _ => Self::with_hint(&error.to_string(), error.code().and_then(hint)),
+        }
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match &error {
+            CommitError::Config(error) => Self::Usage(error.to_string()),
+            CommitError::Unreachable { .. } => {
                 Self::with_hint(&error.to_string(), Some(UNREACHABLE))
             }
             _ => Self::with_hint(&error.to_string(), error.code().and_then(hint)),

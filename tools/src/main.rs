@@ -22,6 +22,7 @@ mod produce;
 mod serve;
 mod table;
 mod timestamp;
+mod top;
 mod topic;
 mod values;
 

@@ -21,6 +21,12 @@ impl Table {
         }
     }
 
+    /// A table with these columns; whether each is one of numbers.
+    pub(crate) fn aligned_as(heads: &[(&'static str, bool)]) -> Self {
+        let (heads, numbers) = heads.iter().copied().unzip();
+        Self { heads, numbers, rows: Vec::new() }
+    }
+
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());

@@ -1,5 +1,6 @@
 //! `thalweg group reset`: shows where a group's offsets would go, and with `--execute` puts them there.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use serde::Serialize;
 use thalweg_client::{
-    Admin, AdminError, CommitError, CommitOffset, DescribedGroup, ErrorCode, Offset,
-    PartitionIndex, PlannedReset, ResetTo, StartAt, TimestampMs,
+    Admin, AdminError, CommitOffset, DescribedGroup, ErrorCode, Offset, PartitionIndex,
+    PlannedReset, ResetTo, StartAt, TimestampMs,
 };
 
 use super::describe::committed;
@@ -169,7 +170,7 @@ impl ResetArgs {
         self.export(group.as_ref(), console)?;
         if self.execute {
             let offsets = planned.iter().map(|(one, _)| CommitOffset::from(one));
-            admin.commit_group_offsets(&self.group, offsets).await.map_err(failure)?;
+            admin.commit_group_offsets(&self.group, offsets).await?;
         }
         self.show(&planned, console)?;
         if !self.execute {
@@ -190,7 +191,7 @@ impl ResetArgs {
         group: Option<&DescribedGroup>,
     ) -> Result<Wanted, Failure> {
         let Some(to) = self.to.everywhere() else {
-            return self.from_file();
+            return self.lines_of_file();
         };
         let mut wanted = Wanted::new();
         for scope in &self.topics {
@@ -211,7 +212,7 @@ impl ResetArgs {
     }
 
     /// The lines of the file, as far as they are meant.
-    fn from_file(&self) -> Result<Wanted, Failure> {
+    fn lines_of_file(&self) -> Result<Wanted, Failure> {
         let path = self.to.from_file.clone().unwrap_or_default();
         let mut wanted = Wanted::new();
         for ((topic, partition), offset) in file::read(&path)? {
@@ -294,17 +295,11 @@ fn note(planned: &PlannedReset, to: ResetTo) -> Option<String> {
         }
         ResetTo::At(_) => return None,
     };
-    if wanted > planned.after.get() {
-        Some(format!("{wanted} is beyond the log end"))
-    } else if wanted < planned.after.get() {
-        Some(format!("{wanted} is before the log start"))
-    } else {
-        None
+    match wanted.cmp(&planned.after.get()) {
+        Ordering::Greater => Some(format!("{wanted} is beyond the log end")),
+        Ordering::Less => Some(format!("{wanted} is before the log start")),
+        Ordering::Equal => None,
     }
-}
-
-fn failure(error: CommitError) -> Failure {
-    Failure::failed(format!("{error}; nothing else was changed"))
 }
 
 #[cfg(test)]

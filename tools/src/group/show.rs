@@ -60,9 +60,6 @@ pub(super) fn listed(members: &[DescribedMember]) -> String {
         let name = member.instance.as_deref().unwrap_or_else(|| short(&member.member));
         format!("{name} ({} from {})", member.client_name, member.host)
     });
-    let mut text = each.collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+    let text = each.collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{text} and {more} more") } else { text }
 }

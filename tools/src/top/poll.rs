@@ -1,0 +1,62 @@
+//! The doer that asks the brokers, round by round, each round with a deadline.
+
+use std::time::Duration;
+
+use thalweg_client::{Admin, AdminError, DescribedGroup};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::sample::{Heard, Sample};
+use crate::clock::Started;
+use crate::failure::Failure;
+
+/// Asks until nobody listens any more. The channel is bounded: a slow screen makes the rounds slower.
+pub(super) async fn rounds(
+    admin: Admin,
+    started: Started,
+    (interval, deadline): (Duration, Duration),
+    heard: mpsc::Sender<Heard>,
+) {
+    loop {
+        let round = match timeout(deadline, sample(&admin, started)).await {
+            Ok(Ok(sample)) => Heard::Sample(Box::new(sample)),
+            Ok(Err(error)) => Heard::Silence { reason: error.to_string() },
+            Err(_) => Heard::Silence { reason: format!("no answer within {deadline:?}") },
+        };
+        if heard.send(round).await.is_err() {
+            return;
+        }
+        sleep(interval).await;
+    }
+}
+
+/// One round.
+pub(super) async fn sample(admin: &Admin, started: Started) -> Result<Sample, AdminError> {
+    let (cluster, topics, groups) =
+        tokio::join!(admin.describe_cluster(), admin.describe_topics(), groups(admin));
+    Ok(Sample {
+        cluster: cluster?,
+        topics: topics?,
+        groups: groups.map_err(|error| error.to_string()),
+        at: started.elapsed(),
+    })
+}
+
+async fn groups(admin: &Admin) -> Result<Vec<DescribedGroup>, AdminError> {
+    let listed = admin.list_groups(&[]).await?;
+    let names: Vec<String> = listed.into_iter().map(|it| it.group).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let described = admin.describe_groups(&names).await?;
+    // One that was deleted in between comes with its error.
+    Ok(described.into_iter().filter(|it| it.error.is_none()).collect())
+}
+
+/// Two rounds, so that there are rates; a failure is final here.
+pub(super) async fn twice(admin: &Admin, interval: Duration) -> Result<[Sample; 2], Failure> {
+    let started = Started::now();
+    let first = sample(admin, started).await?;
+    sleep(interval).await;
+    Ok([first, sample(admin, started).await?])
+}

@@ -1,0 +1,125 @@
+//! Figures, keys and the screen, without a terminal.
+
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use thalweg_client::{
+    BrokerId, ClusterDescription, ClusterId, DescribedPartition, DescribedTopic, LeaderEpoch,
+    Offset, PartitionIndex, TopicId,
+};
+
+use super::model::{Key, Model, Place};
+use super::sample::{Heard, Sample};
+use super::view;
+
+fn topic(id: TopicId, name: &str, end: i64) -> DescribedTopic {
+    let partition = DescribedPartition {
+        partition: PartitionIndex::new(0),
+        error: None,
+        leader: BrokerId::new(1),
+        leader_epoch: LeaderEpoch::new(3),
+        replicas: vec![BrokerId::new(1)],
+        isr: vec![BrokerId::new(1)],
+        log_start: Offset::new(0),
+        high_watermark: Offset::new(end),
+        log_end: Offset::new(end),
+        log_bytes: end * 100,
+    };
+    let partitions = vec![partition];
+    DescribedTopic {
+        error: None,
+        name: name.to_owned(),
+        id,
+        internal: name.starts_with("__"),
+        partitions,
+        configs: Vec::new(),
+    }
+}
+
+/// A model that has heard of these topics twice, two seconds apart: where they ended, then where they end.
+fn model(topics: &[(&str, i64, i64)]) -> Model {
+    let ids: Vec<TopicId> = topics.iter().map(|_| TopicId::random()).collect();
+    let mut model = Model::new();
+    for (at, is_second) in [(1, false), (3, true)] {
+        let ends = topics.iter().zip(&ids).map(|(&(name, before, now), &id)| {
+            topic(id, name, if is_second { now } else { before })
+        });
+        model.hear(Heard::Sample(Box::new(Sample {
+            at: Duration::from_secs(at),
+            cluster: ClusterDescription {
+                cluster: ClusterId::random(),
+                controller: BrokerId::new(1),
+                brokers: Vec::new(),
+                topics: 0,
+                partitions: 0,
+                partitions_leaderless: 0,
+                partitions_under_replicated: 0,
+            },
+            topics: ends.collect(),
+            groups: Ok(Vec::new()),
+        })));
+    }
+    model
+}
+
+fn names(model: &Model) -> Vec<String> {
+    model.page().rows.into_iter().map(|(name, _)| name).collect()
+}
+
+fn screen(model: &Model, now: u64, width: u16, height: u16) -> Vec<String> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view::draw(model, Duration::from_secs(now), frame)).unwrap();
+    let cells = terminal.backend().buffer().content().chunks(usize::from(width));
+    cells
+        .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect::<String>())
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_busiest_topic_comes_first_and_the_order_can_be_turned() {
+    let mut model = model(&[("calm", 0, 2), ("busy", 0, 2_000), ("__own", 0, 9_000)]);
+    assert_eq!(names(&model), ["busy", "calm"]);
+    model.press(Key::Char('r'));
+    assert_eq!(names(&model), ["calm", "busy"]);
+    model.press(Key::Char('i'));
+    assert_eq!(names(&model), ["calm", "busy", "__own"]);
+}
+
+#[test]
+fn the_filter_takes_letters_that_are_commands_elsewhere() {
+    let mut model = model(&[("quakes", 0, 0), ("alarms", 0, 0)]);
+    for key in [Key::Char('/'), Key::Char('q'), Key::Enter, Key::Enter] {
+        model.press(key);
+    }
+    assert!(!model.has_quit);
+    assert_eq!(model.place, Place::Topic("quakes".to_owned()));
+    model.press(Key::Escape);
+    assert_eq!(names(&model).len(), 2);
+}
+
+#[test]
+fn a_screen_of_80_by_24_shows_rates_and_says_what_it_cut() {
+    let long = "a-name-that-is-much-longer-than-its-column-can-ever-be";
+    let model = model(&[(long, 0, 2), ("busy", 0, 3_000_000)]);
+    let lines = screen(&model, 3, 80, 24);
+    assert_eq!(lines[0], "thalweg top   0 brokers  2 topics  0 groups   1.50M rec/s  143 MiB/s");
+    assert_eq!(lines[2], "[1 topics]  2 groups   3 slowest   4 brokers");
+    let head = "TOPIC                         PARTITIONS    REC/S    BYTES/S   RECORDS      SIZE";
+    assert_eq!(lines[3], head);
+    let busy = "busy                                   1    1.50M    143 MiB     3.00M   286 MiB";
+    assert_eq!(lines[4], busy);
+    assert!(lines[5].contains('…') && lines[5].ends_with("200 B"), "{:?}", lines[5]);
+    assert!(lines[23].starts_with("q quit") && lines[23].ends_with("/ filter"), "{:?}", lines[23]);
+    assert!(screen(&model, 3, 120, 40)[5].starts_with(long));
+}
+
+#[test]
+fn figures_stay_when_nobody_answers_and_their_age_is_told() {
+    let mut model = model(&[("busy", 0, 20)]);
+    model.hear(Heard::Silence { reason: "refused".to_owned() });
+    let lines = screen(&model, 15, 80, 24);
+    assert_eq!(lines[1], "NO ANSWER, figures are 12.0 s old: refused");
+    assert!(lines[4].starts_with("busy"));
+}

@@ -1,0 +1,137 @@
+//! Draws the model: what is wrong first, then one table, then the keys.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState};
+
+use super::model::{Model, Place};
+use super::pages::Page;
+use super::rate::Rate;
+use crate::values;
+
+const HELP: &str =
+    "q quit  Tab/1-4 page  ↑↓ choose  Enter open  Esc back  s sort  r turn  / filter";
+
+/// Draws everything.
+pub(super) fn draw(model: &Model, now: Duration, frame: &mut Frame<'_>) {
+    let members = model.members();
+    let above = members.as_ref().map_or(0, |page| {
+        u16::try_from(page.rows.len()).unwrap_or(u16::MAX).saturating_add(2).min(8)
+    });
+    let [head, state, tabs, top, body, help] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Length(above),
+        Constraint::Min(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    frame.render_widget(headline(model), head);
+    frame.render_widget(condition(model, now), state);
+    frame.render_widget(place(model), tabs);
+    if let Some(members) = members {
+        table(model, &members, None, top, frame);
+    }
+    table(model, &model.page(), Some(model.selected), body, frame);
+    let text = if model.is_typing {
+        format!("filter: {}_   Enter keeps it, Esc drops it", model.filter)
+    } else {
+        HELP.to_owned()
+    };
+    frame.render_widget(Line::styled(text, Modifier::DIM), help);
+}
+
+fn headline(model: &Model) -> Line<'static> {
+    let it = &model.figures;
+    let rate = |rate: Option<Rate>, text: fn(Rate) -> String| rate.map_or("-".to_owned(), text);
+    Line::from(format!(
+        "thalweg top   {} brokers  {} topics  {} groups   {} rec/s  {}/s",
+        it.brokers.iter().filter(|broker| !broker.is_gone).count(),
+        it.topics.len(),
+        it.groups.len(),
+        rate(it.records_per_second(), Rate::records),
+        rate(it.bytes_per_second(), Rate::bytes),
+    ))
+    .style(Modifier::BOLD)
+}
+
+/// What a person must know before reading the figures.
+fn condition(model: &Model, now: Duration) -> Paragraph<'static> {
+    let red = Style::new().fg(Color::Red);
+    let it = &model.figures;
+    let (text, style) = match (&model.silence, model.heard_at, &model.groups_unknown) {
+        (Some(reason), Some(at), _) => {
+            let age = values::age(now.saturating_sub(at));
+            (format!("NO ANSWER, figures are {age} old: {reason}"), red)
+        }
+        (Some(reason), None, _) => (format!("NO ANSWER yet: {reason}"), red),
+        (None, None, _) => ("connecting".to_owned(), Style::new()),
+        (None, Some(_), Some(reason)) => (format!("groups are not known: {reason}"), red),
+        (None, Some(_), None) if it.partitions_leaderless + it.partitions_under_replicated > 0 => {
+            let (leaderless, under) = (it.partitions_leaderless, it.partitions_under_replicated);
+            (format!("partitions: {leaderless} without a leader, {under} under-replicated"), red)
+        }
+        _ => ("all partitions are led and in sync".to_owned(), Style::new().fg(Color::Green)),
+    };
+    Paragraph::new(text).style(style)
+}
+
+fn place(model: &Model) -> Line<'static> {
+    let name = match &model.place {
+        Place::Topics => "[1 topics]  2 groups   3 slowest   4 brokers ".to_owned(),
+        Place::Groups => " 1 topics  [2 groups]  3 slowest   4 brokers ".to_owned(),
+        Place::Slowest => " 1 topics   2 groups  [3 slowest]  4 brokers ".to_owned(),
+        Place::Brokers => " 1 topics   2 groups   3 slowest  [4 brokers]".to_owned(),
+        Place::Topic(name) => format!("topic {name}"),
+        Place::Group(name) => format!("group {name}"),
+    };
+    let filter =
+        if model.filter.is_empty() { String::new() } else { format!("   filter {}", model.filter) };
+    Line::from(format!("{name}{filter}"))
+}
+
+fn table(model: &Model, page: &Page, chosen: Option<usize>, area: Rect, frame: &mut Frame<'_>) {
+    let widths = page.columns.iter().map(|it| match it.width {
+        0 => Constraint::Fill(1),
+        width => Constraint::Length(width),
+    });
+    let areas = Layout::horizontal(widths.clone()).spacing(2).split(area);
+    let room = |column: usize| areas.get(column).map_or(0, |area| usize::from(area.width));
+    let heads = page.columns.iter().enumerate().map(|(at, it)| {
+        let is_sorted = chosen.is_some() && at == model.sort.0;
+        let style = if is_sorted { Modifier::REVERSED } else { Modifier::BOLD };
+        aligned(&it.head.to_uppercase(), it.is_number(), room(at)).style(style)
+    });
+    let rows = page.rows.iter().map(|(_, cells)| {
+        Row::new(cells.iter().enumerate().map(|(at, cell)| {
+            let is_number = page.columns.get(at).is_some_and(|it| it.is_number());
+            aligned(&cell.text, is_number, room(at))
+        }))
+    });
+    let style = if model.silence.is_some() { Modifier::DIM } else { Modifier::empty() };
+    let table = Table::new(rows, widths)
+        .header(Row::new(heads))
+        .column_spacing(2)
+        .style(style)
+        .row_highlight_style(Modifier::REVERSED);
+    let last = page.rows.len().saturating_sub(1);
+    let chosen = chosen.filter(|_| !page.rows.is_empty()).map(|at| at.min(last));
+    frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(chosen));
+}
+
+/// Text that does not fit says so.
+fn aligned(text: &str, is_number: bool, room: usize) -> Cell<'static> {
+    let text = if text.chars().count() > room && room > 0 {
+        let kept: String = text.chars().take(room - 1).collect();
+        format!("{kept}…")
+    } else {
+        text.to_owned()
+    };
+    let line = Line::from(text);
+    Cell::from(if is_number { line.right_aligned() } else { line })
+}
