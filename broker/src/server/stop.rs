@@ -91,8 +91,14 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.stop.cancel();
         self.join_threads();
+        // Tasks hold the log directories, which the next start wants: they are waited for where that is allowed.
+        let may_wait = tokio::runtime::Handle::try_current().is_err();
         for runtime in [self.data.take(), self.control.take()].into_iter().flatten() {
-            runtime.shutdown_background();
+            if may_wait {
+                runtime.shutdown_timeout(ABANDON);
+            } else {
+                runtime.shutdown_background();
+            }
         }
     }
 }
