@@ -342,6 +342,8 @@ impl Connection {
     }
 
     fn expired(&mut self) -> Result<(), Closed> {
+        // A client that does not read is looked at again and again: what it has asked for needs no large buffer.
+        self.frames.release();
         if self.pinning.is_due() {
             return Err(Closed::PinsDeleted(PINNED_MAX));
         }
