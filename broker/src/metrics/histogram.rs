@@ -70,7 +70,9 @@ mod tests {
     #[test]
     fn a_sample_as_large_as_a_bound_lies_below_it() {
         let histogram = Histogram::new(&[10, 20]);
-        [0, 10, 11, 20, 21, 1_000].into_iter().for_each(|sample| histogram.record(sample));
+        for sample in [0, 10, 11, 20, 21, 1_000] {
+            histogram.record(sample);
+        }
         let expected = Counted { up_to: vec![(10, 2), (20, 4)], count: 6, sum: 1_062 };
         assert_eq!(histogram.counted(), expected);
     }

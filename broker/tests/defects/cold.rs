@@ -65,7 +65,7 @@ fn reads_that_wait_for_the_disk_hold_up_nobody_else() {
             })
         })
         .collect();
-    machine.until("vacuous: nobody waits for the disk", || gate.waiting() == READERS);
+    Machine::until("vacuous: nobody waits for the disk", || gate.waiting() == READERS);
 
     machine.publish(0, "while others wait");
     assert!(machine.http("/readyz").starts_with("HTTP/1.1 200"));

@@ -195,7 +195,7 @@ impl Machine {
     }
 
     /// Waits until the condition holds.
-    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub fn until(what: &str, holds: impl Fn() -> bool) {
         let clock = SystemClock::new();
         let began = clock.now();
         while !holds() {

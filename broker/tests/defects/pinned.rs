@@ -96,7 +96,7 @@ fn a_reader_that_pins_deleted_segments_is_closed_when_their_space_is_needed() {
     let topic = machine.run(machine.client().admin().describe_topic(TOPIC)).unwrap().id;
     let mut sleeper = machine.ask_and_not_read(topic);
     let begun = "thalweg_requests_total{door=\"native\",request=\"fetch\"}";
-    machine.until("the requests are not carried out", || {
+    Machine::until("the requests are not carried out", || {
         machine.metric(begun).unwrap_or_default() >= f64::from(REQUESTS)
     });
     let first = machine.log_file(0);
@@ -112,8 +112,8 @@ fn a_reader_that_pins_deleted_segments_is_closed_when_their_space_is_needed() {
     assert_eq!(machine.metric(CLOSED), None);
 
     machine.disk.set_capacity(Some(used));
-    machine.until("the connection stays", || machine.metric(CLOSED) == Some(1.0));
-    machine.until("the space stays taken", || machine.metric(PINNED) == Some(0.0));
+    Machine::until("the connection stays", || machine.metric(CLOSED) == Some(1.0));
+    Machine::until("the space stays taken", || machine.metric(PINNED) == Some(0.0));
     // Its client finds the end behind what the sockets held.
     machine.run(async {
         let mut sink = vec![0; 1 << 20];

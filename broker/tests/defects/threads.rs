@@ -16,7 +16,7 @@ impl Machine {
     }
 
     fn assert_counted_and_not_ready(&self, thread: &str) {
-        self.until("the panic is not counted", || self.metric(PANICS) == Some(1.0));
+        Self::until("the panic is not counted", || self.metric(PANICS) == Some(1.0));
         let ready = self.http("/readyz");
         assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
         assert!(

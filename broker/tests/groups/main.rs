@@ -50,7 +50,7 @@ fn random_lives_of_groups_keep_every_promise() {
             }
         };
         let spawned: Vec<_> = (0..threads).map(|thread| scope.spawn(run(thread))).collect();
-        let joined = spawned.into_iter().map(|thread| thread.join());
+        let joined = spawned.into_iter().map(std::thread::ScopedJoinHandle::join);
         joined.map(|totals| totals.expect("a history went wrong; see above")).collect()
     });
     let mut all = sim::Totals::default();

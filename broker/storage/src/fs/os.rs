@@ -279,7 +279,7 @@ mod tests {
     fn what_left_the_page_cache_is_not_read_without_waiting() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = OsFileSystem.create(&folder.path().join("a")).unwrap();
-        file.write_at(0, &[&[7; 100_000]]).unwrap();
+        file.write_at(0, &[&vec![7; 100_000]]).unwrap();
         file.sync().unwrap();
         let mut buffer = [0; 8_000];
         if file.read_now(0, &mut buffer).is_err() {

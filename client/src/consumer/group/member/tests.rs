@@ -33,9 +33,9 @@ fn at(partition: i32) -> TopicPartition {
     TopicPartition::new(TopicId::NONE, PartitionIndex::new(partition))
 }
 
-fn target(partitions: &[i32]) -> Option<Vec<Target>> {
+fn target(partitions: &[i32]) -> Vec<Target> {
     let topic = TopicName::new("events").unwrap();
-    Some(partitions.iter().map(|one| Target { at: at(*one), topic: topic.clone() }).collect())
+    partitions.iter().map(|one| Target { at: at(*one), topic: topic.clone() }).collect()
 }
 
 fn answer(epoch: i32, partitions: Option<Vec<Target>>) -> Answer {
@@ -49,7 +49,7 @@ fn joined(partitions: &[i32]) -> (Member, Instant) {
     let first = member.heartbeat(begun).unwrap();
     assert_eq!((first.epoch, first.is_full, first.owned), (MemberEpoch::JOIN, true, Some(vec![])));
     let mut effects = Vec::new();
-    member.answered(0, answer(1, target(partitions)), begun, &mut effects);
+    member.answered(0, answer(1, Some(target(partitions))), begun, &mut effects);
     let told = member.heartbeat(begun).unwrap();
     assert_eq!(told.owned.unwrap(), partitions.iter().map(|one| at(*one)).collect::<Vec<_>>());
     member.answered(0, answer(1, None), begun, &mut effects);
@@ -63,7 +63,7 @@ fn what_is_kept_is_not_touched_when_something_is_taken_away() {
     let heartbeat = member.heartbeat(soon).unwrap();
     assert_eq!((heartbeat.owned, heartbeat.is_full), (None, false), "nothing has changed");
     let mut effects = Vec::new();
-    member.answered(0, answer(1, target(&[0, 3])), soon, &mut effects);
+    member.answered(0, answer(1, Some(target(&[0, 3]))), soon, &mut effects);
     let said = format!("{effects:?}");
     assert!(
         matches!(
@@ -95,7 +95,7 @@ fn a_member_that_is_fenced_drops_everything_and_begins_a_new_life() {
     assert_eq!((join.life, join.epoch, join.owned), (1, MemberEpoch::JOIN, Some(vec![])));
     // The answer to the life before means nothing.
     effects.clear();
-    member.answered(0, answer(9, target(&[5])), later, &mut effects);
+    member.answered(0, answer(9, Some(target(&[5]))), later, &mut effects);
     assert!(effects.is_empty(), "{effects:?}");
 }
 
@@ -212,7 +212,7 @@ impl World {
             seed,
             now: begun,
             begun,
-            calm_at: begun + Duration::from_secs(60),
+            calm_at: begun + Duration::from_mins(1),
             queue: BTreeMap::new(),
             counter: 0,
             members: Vec::new(),
@@ -283,7 +283,7 @@ impl World {
             Event::Wake(index) => self.wake(index),
             Event::Request(index, request) => {
                 let (life, call) = (request.life, request.call);
-                let outcome = self.coordinator.heartbeat(request, self.now);
+                let outcome = self.coordinator.heartbeat(&request, self.now);
                 self.carry(|| Event::Answer(index, life, call, outcome.clone()));
             }
             Event::Answer(index, life, call, outcome) => {

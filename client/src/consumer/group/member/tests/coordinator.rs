@@ -145,7 +145,7 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn heartbeat(&mut self, request: Request, now: Instant) -> Result<Answer, Failure> {
+    pub(super) fn heartbeat(&mut self, request: &Request, now: Instant) -> Result<Answer, Failure> {
         if self.loading_until.is_some_and(|until| now < until) {
             return Err(Failure::Loading);
         }
@@ -174,7 +174,7 @@ impl Coordinator {
                 return fenced("epoch");
             }
         }
-        self.reconcile(&request, now);
+        self.reconcile(request, now);
         let known = &self.members[&request.member];
         let differs = known.said != known.assigned;
         let topic = TopicName::new("events").unwrap();
