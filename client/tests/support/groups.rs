@@ -45,6 +45,11 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// How many partitions each member says that it owns.
+    pub fn owned(&self) -> Vec<usize> {
+        self.members.values().map(|member| member.owned.len()).collect()
+    }
+
     /// Takes a member for dead.
     pub fn fence(&mut self, member: &str) {
         self.members.remove(member);
