@@ -39,6 +39,9 @@
 //! # }
 //! ```
 //!
+//! The crate's `examples` go on from here: `worker_pool` (several processes, each record at least once), `exactly_once`
+//! (the offset is stored with the result in an `SQLite` table), `replay_yesterday` (by time, beside all groups).
+//!
 //! Owns routing, batching, pipelining, retries and deadlines. Never blocks a thread, never reads a
 //! clock outside `clock.rs`, never waits without a deadline.
 //!

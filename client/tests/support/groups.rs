@@ -16,8 +16,8 @@ use thalweg_protocol::{
 };
 use tokio::sync::mpsc;
 
-use super::State;
 use super::serve::Server;
+use super::{State, Topic};
 
 type At = (TopicId, i32);
 
@@ -45,6 +45,11 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// How many partitions each member says that it owns.
+    pub fn owned(&self) -> Vec<usize> {
+        self.members.values().map(|member| member.owned.len()).collect()
+    }
+
     /// Takes a member for dead.
     pub fn fence(&mut self, member: &str) {
         self.members.remove(member);
@@ -106,14 +111,6 @@ impl Server {
     }
 }
 
-fn every_partition(state: &State) -> Vec<(String, At)> {
-    let partitions = state.topics.iter().flat_map(|(name, topic)| {
-        let count = i32::try_from(topic.partitions.len()).unwrap();
-        (0..count).map(move |partition| (name.clone(), (topic.id, partition)))
-    });
-    partitions.collect()
-}
-
 fn heartbeat(
     state: &mut State,
     request: GroupHeartbeatRequest,
@@ -133,7 +130,7 @@ fn heartbeat(
         state.groups.members.insert(request.member.clone(), FakeMember::default());
         state.groups.epoch += 1;
     }
-    let all = every_partition(state);
+    let all = partitions(state);
     let groups = &mut state.groups;
     let place = groups.members.keys().position(|id| *id == request.member);
     let place = place.ok_or(ErrorCode::UnknownMember)?;
@@ -177,6 +174,15 @@ fn heartbeat(
         all.iter().filter(|(_, at)| member.assigned.contains(at)).map(named).collect()
     });
     Ok(answer(member.epoch, target))
+}
+
+fn partitions(state: &State) -> Vec<(String, At)> {
+    let of_topic = |(name, topic): (&String, &Topic)| {
+        let (name, id) = (name.clone(), topic.id);
+        let count = i32::try_from(topic.partitions.len()).unwrap();
+        (0..count).map(move |partition| (name.clone(), (id, partition)))
+    };
+    state.topics.iter().flat_map(of_topic).collect()
 }
 
 fn commit(
