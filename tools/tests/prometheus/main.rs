@@ -20,6 +20,7 @@
 )]
 
 mod documents;
+mod group;
 mod load;
 mod promql;
 mod queries;

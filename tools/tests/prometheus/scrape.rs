@@ -5,8 +5,9 @@ use std::process::Command;
 
 use thalweg_client::Client;
 
+use crate::group::Group;
 use crate::load::{Done, Load, create};
-use crate::queries::of_dashboard;
+use crate::queries::{of_alerts, of_dashboard};
 use crate::server::{Prometheus, get, wait_until};
 use crate::support::{Broker, run};
 use crate::{program, say};
@@ -17,7 +18,8 @@ const SCRAPES_MIN: f64 = 20.0;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prometheus_answers_what_the_load_has_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let mut broker = Broker::start(&folder.path().join("data"));
+    let often = ["groups.lag_interval_ms=200ms", "storage.compaction_check_interval_ms=200ms"];
+    let mut broker = Broker::start_set(&folder.path().join("data"), &often, &[]);
     let target = broker.http.trim_start_matches("http://").to_owned();
     let Some(prometheus) = Prometheus::start(&target).await else { return };
     // Its connections end, so that there are some that did.
@@ -26,14 +28,17 @@ async fn prometheus_answers_what_the_load_has_counted() {
     // An increase is counted from the first sample on, which must be from before the load.
     prometheus.wait_for("thalweg_produced_records_total{topic=\"load\"}", 0.0).await;
 
+    let group = Group::start(&client, 12).await;
     let load = Load::start(&client, "load").await;
     let scraped = "count_over_time(thalweg_produced_records_total{topic=\"load\"}[1h])";
     let enough = wait_until(|| prometheus.value(scraped) >= Some(SCRAPES_MIN)).await;
     assert!(enough, "it does not scrape");
     rates_are_seen(&prometheus).await;
+    group.is_behind(&prometheus, 12).await;
     every_query_of_the_dashboard_is_answered(&prometheus).await;
     promtool_accepts(&get(&target, "/metrics").unwrap().1);
     let done = load.finish().await;
+    group.leave(&prometheus).await;
     assert!(done.records > 1_000, "vacuous: {done:?}");
 
     let records = done.records as f64;
@@ -148,8 +153,9 @@ async fn increases_match(prometheus: &Prometheus, done: &Done) {
 /// Prometheus has taken all rules, and none rings on a broker that is well.
 fn nothing_rings(prometheus: &Prometheus) {
     let rules = prometheus.ask("/api/v1/rules");
-    let rules = rules["data"]["groups"][0]["rules"].as_array().unwrap().clone();
-    assert!(rules.len() > 15, "{rules:?}");
+    let groups = rules["data"]["groups"].as_array().unwrap();
+    let rules: Vec<_> = groups.iter().flat_map(|it| it["rules"].as_array().unwrap()).collect();
+    assert_eq!(rules.len(), of_alerts().len(), "{rules:?}");
     for rule in rules {
         assert_eq!(rule["health"], "ok", "{rule}");
     }
