@@ -96,7 +96,8 @@ async fn answer(
 ) {
     while let Some((commit, answers)) = rounds.recv().await {
         let committed = match commit {
-            Ok(None) => true,
+            // It may rest on a round that failed: what that one wrote is not there any more.
+            Ok(None) => !failed.is_cancelled(),
             Ok(Some(_)) if planted(Defect::AckCommitEarly) => true,
             Ok(Some(commit)) => commit.await == Ok(Outcome::Committed),
             Err(()) => false,

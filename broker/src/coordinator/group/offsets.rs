@@ -15,6 +15,9 @@ use super::request::{
 };
 use super::state::{Group, Groups};
 
+/// Partitions in one commit.
+const ITEMS_MAX: usize = 100_000;
+
 /// How long a topic must be gone before its offsets go: longer than any broker's metadata lags behind.
 const ABSENT_MAX: Duration = Duration::from_mins(1);
 
@@ -26,6 +29,11 @@ impl Groups {
         moment: &Moment<'_>,
     ) -> Result<Each<()>, GroupError> {
         check_group(&commit.group)?;
+        let count = commit.items.len();
+        if count > ITEMS_MAX {
+            let what = format!("{count} partitions in one commit, at most {ITEMS_MAX} can be");
+            return Err(GroupError::InvalidRequest { group: commit.group.clone(), what });
+        }
         let known = self.groups.get(commit.group.as_str());
         match known {
             Some(group) => {

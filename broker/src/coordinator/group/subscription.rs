@@ -17,6 +17,9 @@ use super::state::Groups;
 /// Topics that one member may name.
 const NAMES_MAX: usize = 10_000;
 
+/// What their names may take together, in bytes: a flood of members holds no more than so much each.
+const NAMES_BYTES_MAX: usize = 256 * 1_024;
+
 /// The longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_024;
 
@@ -81,6 +84,12 @@ pub(super) fn check(group: &str, subscription: &Subscription) -> Result<(), Grou
     let count = subscription.names.len();
     if count > NAMES_MAX {
         return Err(invalid(format!("{count} topics are named, at most {NAMES_MAX} can be")));
+    }
+    let bytes: usize = subscription.names.iter().map(String::len).sum();
+    if bytes > NAMES_BYTES_MAX {
+        let text =
+            format!("the topics' names take {bytes} bytes, at most {NAMES_BYTES_MAX} they can");
+        return Err(invalid(text));
     }
     for name in &subscription.names {
         TopicName::new(name).map_err(|error| invalid(error.to_string()))?;
