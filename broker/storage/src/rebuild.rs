@@ -10,6 +10,7 @@ use std::sync::Arc;
 use thalweg_protocol::{Offset, TimestampMs};
 
 use crate::append::producer_batch;
+use crate::defects::{Defect, planted};
 use crate::epoch::EpochTable;
 use crate::folder::FileKind;
 use crate::log::Log;
@@ -48,7 +49,9 @@ impl Log {
         let (producers, producers_max) = (&mut self.producers, self.options.producers_max);
         let mut walked = 0;
         visit(&segments, from, log_end, |_, found| {
-            if let Some(batch) = producer_batch(&found.header) {
+            if !planted(Defect::ForgetProducerState)
+                && let Some(batch) = producer_batch(&found.header)
+            {
                 producers.record(&batch, found.header.last_offset(), now, producers_max);
             }
             walked += found.end() - found.position;
