@@ -7,7 +7,8 @@ use thalweg_protocol::batch::{BatchBuilder, BatchHeader, Compression, TimestampT
 use thalweg_protocol::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, TimestampMs};
 use thalweg_storage::{CheckedBatch, Compacted, CompactionError, CompactionRequest, Log, compact};
 
-use crate::model::{Fields, Sent, Sequenced, Verdict, ensure};
+use crate::lives::{Life, Verdict, ensure};
+use crate::model::{Fields, Sent, Sequenced};
 use crate::world::{WRITERS, World, mark, partition};
 
 impl World {

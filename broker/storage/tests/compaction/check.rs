@@ -6,14 +6,13 @@ use thalweg_protocol::batch::BatchReader;
 use thalweg_protocol::{Offset, ProducerId, TimestampMs};
 use thalweg_storage::LogReader;
 
-use crate::model::{Fields, Verdict, ensure};
+use crate::lives::{Verdict, ensure};
+use crate::model::Fields;
 use crate::world::{REMEMBERED, RETENTION_MS, WRITERS, World, Writer};
 
 impl World {
-    pub(crate) fn check(&mut self) -> Verdict {
-        if self.is_stopped() {
-            return Ok(());
-        }
+    /// What can be read, held against the model.
+    pub(crate) fn compare(&mut self) -> Verdict {
         let reader = self.reader();
         let (start, end) = (reader.log_start().get(), reader.log_end().get());
         ensure!(end == self.model.end(), "log end is {end}, not {}", self.model.end());

@@ -10,6 +10,7 @@ use thalweg_protocol::batch::{BatchHeader, HEADER_BYTES};
 use thalweg_storage::COMPACTION_FILE;
 use thalweg_storage::fs::FileSystem;
 
+use crate::lives::Life;
 use crate::model::Sequenced;
 use crate::stories::{asked, record};
 use crate::world::{World, partition};

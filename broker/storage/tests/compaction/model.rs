@@ -2,18 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Why a run is wrong.
-pub(crate) type Verdict<T = ()> = Result<T, String>;
-
-/// Fails the run with a text unless the condition holds.
-macro_rules! ensure {
-    ($condition:expr, $($text:tt)+) => {
-        if !$condition {
-            return Err(format!($($text)+));
-        }
-    };
-}
-pub(crate) use ensure;
+use crate::lives::{Verdict, ensure};
 
 /// One record as it must be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use thalweg_storage::fs::FileSystem;
 use thalweg_storage::fs::sim::{Crash, Survivors};
 use thalweg_storage::{CompactionError, CompactionRequest, DirState, Log, compact};
 
+use crate::lives::Life;
 use crate::model::{Fields, Sequenced};
 use crate::world::{World, partition};
 

@@ -10,13 +10,14 @@ use fastrand::Rng;
 use thalweg_protocol::batch::TimestampType;
 use thalweg_protocol::{BrokerId, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 use thalweg_storage::fs::FileSystem;
-use thalweg_storage::fs::sim::{Crash, SimDisk};
+use thalweg_storage::fs::sim::SimDisk;
 use thalweg_storage::{
-    CompactionOptions, DirState, EPOCH_FILE, FolderError, Log, LogDir, LogDirOptions, LogError,
-    LogOptions, LogReader, OpenFiles, Owner, PartitionMetadata, RecoveryMark,
+    CompactionOptions, EPOCH_FILE, FolderError, Log, LogDir, LogDirOptions, LogError, LogOptions,
+    LogReader, OpenFiles, Owner, PartitionMetadata, RecoveryMark,
 };
 
-use crate::model::{Model, Verdict, ensure};
+use crate::lives::{Life, Odds, Verdict, ensure};
+use crate::model::Model;
 use crate::seen::Seen;
 
 const ROOT: &str = "/data";
@@ -60,7 +61,67 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn log(&mut self) -> &mut Log {
+        self.log.as_mut().expect("the log is open")
+    }
+
+    pub(crate) fn reader(&self) -> LogReader {
+        self.log.as_ref().expect("the log is open").reader()
+    }
+
+    pub(crate) fn clock(&self) -> TimestampMs {
+        TimestampMs::new(self.now)
+    }
+
+    fn create(&mut self, dir: &Arc<LogDir>) -> Verdict<bool> {
+        let name = PartitionMetadata { topic: partition().topic, name: "keys".to_owned() };
+        let options = self.options.clone();
+        let created = match Log::create(dir, partition(), &name, options.clone(), self.clock()) {
+            // A crash came before the answer: the folder is there and nobody was told.
+            Err(LogError::Folder(FolderError::Exists { .. })) => {
+                Log::open(dir, partition(), options, self.clock()).map(|(log, _)| log)
+            }
+            created => created,
+        };
+        let Some(log) = self.settle("creating the log", created)? else { return Ok(false) };
+        self.log = Some(log);
+        self.is_created = true;
+        Ok(true)
+    }
+
+    /// Without their snapshots the producers must be told by the batches.
+    fn lose_snapshots(&mut self, dir: &LogDir) -> Verdict<bool> {
+        let listed = self.disk.list(&dir.folder(partition()));
+        let Some(listed) = self.settle("listing the folder", listed)? else { return Ok(false) };
+        for path in listed.iter().filter(|it| it.extension().is_some_and(|it| it == "snapshot")) {
+            let removed = self.disk.remove(path);
+            if self.settle("removing a snapshot", removed)?.is_none() {
+                return Ok(false);
+            }
+            self.seen.producers_rebuilt += 1;
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn dir(&self) -> Arc<LogDir> {
+        Arc::clone(self.dir.as_ref().expect("the directory is open"))
+    }
+}
+
+impl Life for World {
+    type Seen = Seen;
+    const ODDS: Odds = Odds {
+        nth: 1..60,
+        crash_at_sync: 30,
+        crash_at_write: 45,
+        fail_sync: 50,
+        fail_write: 53,
+        steps: 20..80,
+        steps_at_every_sync: 60,
+        steps_afterwards: 10,
+    };
+
+    fn new(seed: u64) -> Self {
         let stamped = seed.is_multiple_of(5);
         let options = LogOptions {
             segment_bytes: 4096,
@@ -99,25 +160,23 @@ impl World {
         }
     }
 
-    pub(crate) fn log(&mut self) -> &mut Log {
-        self.log.as_mut().expect("the log is open")
+    fn disk(&self) -> &SimDisk {
+        &self.disk
     }
 
-    pub(crate) fn reader(&self) -> LogReader {
-        self.log.as_ref().expect("the log is open").reader()
+    fn open_dir(&self) -> Option<&Arc<LogDir>> {
+        self.dir.as_ref()
     }
 
-    pub(crate) fn clock(&self) -> TimestampMs {
-        TimestampMs::new(self.now)
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
     }
 
-    /// Whether only a restart helps.
-    pub(crate) fn is_stopped(&self) -> bool {
-        let offline = |dir: &Arc<LogDir>| matches!(dir.state(), DirState::Offline { .. });
-        self.disk.is_down() || self.dir.as_ref().is_none_or(offline)
+    fn seen(&self) -> Seen {
+        self.seen
     }
 
-    pub(crate) fn trace(&self, step: &str) {
+    fn trace(&self, step: &str) {
         if self.traces {
             let log = self.log.as_ref();
             let ends = log.map(|log| (log.log_start().get(), log.log_end().get()));
@@ -127,36 +186,14 @@ impl World {
         }
     }
 
-    /// An operation may fail when the machine is down or the directory failed; else it must not.
-    pub(crate) fn settle<T, E: std::fmt::Display>(
-        &self,
-        what: &str,
-        result: Result<T, E>,
-    ) -> Verdict<Option<T>> {
-        match result {
-            Ok(done) => Ok(Some(done)),
-            Err(_) if self.is_stopped() => Ok(None),
-            Err(error) => Err(format!("{what} failed without a reason: {error}")),
-        }
+    fn step(&mut self) -> Verdict {
+        self.any_step()
     }
 
-    // Starting and stopping.
-
-    /// Opens everything, as often as it takes when the power goes meanwhile, and checks it.
-    pub(crate) fn start(&mut self) -> Verdict {
-        for _ in 0..20 {
-            if self.try_start()? {
-                self.trace("started");
-                return self.check();
-            }
-            self.stop();
-            self.disk.crash(Crash::seeded(self.rng.u64(..)));
-            self.plan_crash_while_starting();
-        }
-        Err("twenty starts did not succeed".to_owned())
+    fn check(&mut self) -> Verdict {
+        if self.is_stopped() { Ok(()) } else { self.compare() }
     }
 
-    /// False when the machine went down meanwhile.
     fn try_start(&mut self) -> Verdict<bool> {
         let owner = Owner { node: BrokerId::new(1), cluster: None };
         let open_files = OpenFiles::new(3);
@@ -194,66 +231,12 @@ impl World {
         Ok(true)
     }
 
-    fn create(&mut self, dir: &Arc<LogDir>) -> Verdict<bool> {
-        let name = PartitionMetadata { topic: partition().topic, name: "keys".to_owned() };
-        let options = self.options.clone();
-        let created = match Log::create(dir, partition(), &name, options.clone(), self.clock()) {
-            // A crash came before the answer: the folder is there and nobody was told.
-            Err(LogError::Folder(FolderError::Exists { .. })) => {
-                Log::open(dir, partition(), options, self.clock()).map(|(log, _)| log)
-            }
-            created => created,
-        };
-        let Some(log) = self.settle("creating the log", created)? else { return Ok(false) };
-        self.log = Some(log);
-        self.is_created = true;
-        Ok(true)
-    }
-
-    /// Without their snapshots the producers must be told by the batches.
-    fn lose_snapshots(&mut self, dir: &LogDir) -> Verdict<bool> {
-        let listed = self.disk.list(&dir.folder(partition()));
-        let Some(listed) = self.settle("listing the folder", listed)? else { return Ok(false) };
-        for path in listed.iter().filter(|it| it.extension().is_some_and(|it| it == "snapshot")) {
-            let removed = self.disk.remove(path);
-            if self.settle("removing a snapshot", removed)?.is_none() {
-                return Ok(false);
-            }
-            self.seen.producers_rebuilt += 1;
-        }
-        Ok(true)
-    }
-
     fn stop(&mut self) {
         self.log = None;
         self.dir = None;
     }
 
-    /// The power goes; then a start.
-    pub(crate) fn crash(&mut self, crash: Crash) -> Verdict {
-        self.stop();
-        self.disk.crash(crash);
-        self.plan_crash_while_starting();
-        self.start()
-    }
-
-    /// The process is killed and the page cache stays; then a start.
-    pub(crate) fn kill(&mut self) -> Verdict {
-        self.stop();
-        self.disk.kill();
-        self.seen.killed += 1;
-        self.plan_crash_while_starting();
-        self.start()
-    }
-
-    fn plan_crash_while_starting(&mut self) {
-        if self.rng.u8(0..6) == 0 {
-            self.disk.crash_at_sync(self.rng.u64(1..8));
-        }
-    }
-
-    /// A clean stop, unless something that was planned comes in between.
-    pub(crate) fn stop_cleanly(&mut self) -> Verdict {
+    fn stop_cleanly(&mut self) -> Verdict {
         let (dir, log) = (self.dir(), self.log.take().expect("the log is open"));
         let Some(reader) = self.settle("closing the log", log.close())? else { return Ok(()) };
         self.model.synced = self.model.synced.max(reader.synced_end().get());
@@ -266,8 +249,12 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn dir(&self) -> Arc<LogDir> {
-        Arc::clone(self.dir.as_ref().expect("the directory is open"))
+    fn note_stop(&mut self) {
+        self.seen.offline += u64::from(self.is_stopped() && !self.disk.is_down());
+    }
+
+    fn note_kill(&mut self, _is_whole: bool) {
+        self.seen.killed += 1;
     }
 }
 

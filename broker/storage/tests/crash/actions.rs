@@ -9,7 +9,7 @@ use thalweg_storage::defects::{Defect, planted};
 use thalweg_storage::fs::FileSystem;
 use thalweg_storage::{DirState, SyncResult, Urgency};
 
-use crate::history::{Verdict, ensure};
+use crate::lives::{Life, Verdict, ensure};
 use crate::part::{Attempt, Part};
 use crate::world::{World, lock, recovery_mark};
 

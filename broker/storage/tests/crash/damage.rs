@@ -6,14 +6,13 @@ use fastrand::Rng;
 use thalweg_protocol::batch::HEADER_BYTES;
 use thalweg_storage::fs::FileSystem;
 
-use crate::history::{Verdict, ensure};
-use crate::schedule;
+use crate::lives::{Life, Verdict, ensure};
 use crate::world::World;
 
 /// Flips a bit of a batch that lies below the recovery point, restarts, and compares.
 pub(crate) fn flip_below_the_recovery_point(world: &mut World) -> Verdict {
     world.start()?;
-    schedule::fill(world)?;
+    world.fill()?;
     let at = world.pick();
     let Some((path, position)) = any_byte(world, at, "log")? else { return Ok(()) };
     let bit = world.rng.u8(0..8);
@@ -21,7 +20,7 @@ pub(crate) fn flip_below_the_recovery_point(world: &mut World) -> Verdict {
     flipped.map_err(|error| error.to_string())?;
     world.trace(&format!("flipped bit {bit} at {position} of {}", path.display()));
     world.restart_damaged(at)?;
-    schedule::fill(world)?;
+    world.fill()?;
     world.count_spoiled(at);
     Ok(())
 }
@@ -29,7 +28,7 @@ pub(crate) fn flip_below_the_recovery_point(world: &mut World) -> Verdict {
 /// Flips a bit of an index: an index is a hint, so every read must still be right.
 pub(crate) fn flip_an_index(world: &mut World, ending: &str) -> Verdict {
     world.start()?;
-    schedule::fill(world)?;
+    world.fill()?;
     world.stop_cleanly()?;
     let at = world.pick();
     let Some((path, position)) = any_byte(world, at, ending)? else { return Ok(()) };
@@ -37,7 +36,7 @@ pub(crate) fn flip_an_index(world: &mut World, ending: &str) -> Verdict {
     let flipped = world.disk.flip_bit(&path, position, bit);
     flipped.map_err(|error| error.to_string())?;
     world.kill()?;
-    schedule::fill(world)
+    world.fill()
 }
 
 /// A byte of one of the files with this ending; mostly of a batch's header, where it can be noticed.
@@ -86,7 +85,7 @@ fn a_position(rng: &mut Rng, content: &[u8], synced: i64) -> Verdict<Option<usiz
 /// leave nothing behind that the next start would take for the partition.
 pub(crate) fn lose_a_folder(world: &mut World) -> Verdict {
     world.start()?;
-    schedule::fill(world)?;
+    world.fill()?;
     world.stop_cleanly()?;
     let at = world.pick();
     let folder = world.folder(at);

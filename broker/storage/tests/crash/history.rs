@@ -3,18 +3,7 @@
 use bytes::Bytes;
 use thalweg_protocol::Offset;
 
-/// Why a run is wrong.
-pub(crate) type Verdict<T = ()> = Result<T, String>;
-
-/// Fails the run with a text unless the condition holds.
-macro_rules! ensure {
-    ($condition:expr, $($text:tt)+) => {
-        if !$condition {
-            return Err(format!($($text)+));
-        }
-    };
-}
-pub(crate) use ensure;
+use crate::lives::{Verdict, ensure};
 
 /// The sequences of a batch of an idempotent producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

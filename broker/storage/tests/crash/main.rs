@@ -20,123 +20,64 @@ mod actions;
 mod damage;
 mod defects;
 mod history;
+#[path = "../lives/mod.rs"]
+mod lives;
 mod part;
 mod schedule;
 mod seen;
 mod world;
 
-use std::env;
-
 use thalweg_storage::fs::sim::SimStats;
 
+use crate::lives::{Life, Total, Verdict, a_crash_at_every_sync, number, random_lives};
 use crate::seen::Seen;
 use crate::world::World;
 
 /// What happens in the runs with damage only.
 const OF_DAMAGE: [&str; 4] = ["bad_ranges", "spoiled_one", "spoiled_more", "fenced_by_damage"];
 
-/// Crashes of one random run.
-const CRASHES_OF_A_RUN: u64 = 25;
-
-fn number(name: &str) -> Option<u64> {
-    let text = env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-}
-
-/// What happened in all runs together.
-#[derive(Debug, Default)]
-struct Total {
-    stats: SimStats,
-    seen: Seen,
-}
-
-impl Total {
-    fn add(&mut self, world: &World) {
-        self.stats += world.disk.stats();
-        self.seen += world.seen;
+/// A run in which a fault never happened proves nothing about it.
+fn assert_not_vacuous(total: &Total<Seen>, never: &[&str]) {
+    let SimStats {
+        pages_kept,
+        pages_dropped,
+        pages_torn,
+        lengths_dropped,
+        lengths_between,
+        entries_kept,
+        entries_dropped,
+        ..
+    } = total.stats;
+    if !total.assert_not_vacuous(&[&OF_DAMAGE, never].concat()) {
+        return;
     }
-
-    /// A run in which a fault never happened proves nothing about it.
-    fn assert_not_vacuous(&self, crashes: u64, never: &[&str]) {
-        eprintln!("{self:#?}");
-        assert!(self.stats.crashes >= crashes, "only {} crashes", self.stats.crashes);
-        let missing: Vec<_> = self
-            .seen
-            .missing()
-            .into_iter()
-            .filter(|name| !never.contains(name) && !OF_DAMAGE.contains(name))
-            .collect();
-        assert!(missing.is_empty(), "vacuous: never happened: {missing:?}");
-        let stats = self.stats;
-        for (name, times) in [
-            ("pages kept", stats.pages_kept),
-            ("pages dropped", stats.pages_dropped),
-            ("pages torn", stats.pages_torn),
-            ("lengths dropped", stats.lengths_dropped),
-            ("lengths between", stats.lengths_between),
-            ("names kept", stats.entries_kept),
-            ("names dropped", stats.entries_dropped),
-        ] {
-            assert!(times > 0, "vacuous: no {name}");
-        }
+    for (name, times) in [
+        ("pages kept", pages_kept),
+        ("pages dropped", pages_dropped),
+        ("pages torn", pages_torn),
+        ("lengths dropped", lengths_dropped),
+        ("lengths between", lengths_between),
+        ("names kept", entries_kept),
+        ("names dropped", entries_dropped),
+    ] {
+        assert!(times > 0, "vacuous: no {name}");
     }
 }
 
 #[test]
 fn random_lives_keep_what_was_synced() {
-    let crashes = number("N").unwrap_or(10_000).div_ceil(2);
-    let one = number("SEED");
-    let mut total = Total::default();
-    let mut seed = one.unwrap_or(1);
-    loop {
-        let mut world = World::new(seed);
-        let verdict = schedule::random_lives(&mut world, CRASHES_OF_A_RUN);
-        total.add(&world);
-        if let Err(error) = verdict {
-            let nth = world.disk.stats().crashes;
-            panic!("SEED={seed}, after crash {nth}: {error}");
-        }
-        if one.is_some() || total.stats.crashes >= crashes {
-            break;
-        }
-        seed += 1;
-    }
-    if one.is_none() {
-        total.assert_not_vacuous(crashes, &[]);
-    }
+    assert_not_vacuous(&random_lives::<World>(), &[]);
 }
 
 #[test]
 fn a_crash_at_every_sync_in_turn_keeps_what_was_synced() {
-    let crashes = number("N").unwrap_or(10_000).div_ceil(2);
-    let one = number("SEED");
-    let mut total = Total::default();
-    let mut seed = one.unwrap_or(1);
-    loop {
-        let syncs = schedule::syncs_of(World::new(seed));
-        let syncs = syncs.unwrap_or_else(|error| panic!("SEED={seed}, without a crash: {error}"));
-        for nth in 1..=syncs {
-            let mut world = World::new(seed);
-            let verdict = schedule::crash_at_sync(&mut world, nth);
-            total.add(&world);
-            if let Err(error) = verdict {
-                panic!("SEED={seed}, crashed at sync {nth} of {syncs}: {error}");
-            }
-        }
-        if one.is_some() || total.stats.crashes >= crashes {
-            break;
-        }
-        seed += 1;
-    }
-    if one.is_none() {
-        let never = ["crashed_in_a_write", "offline", "restarts_after_kill", "segments_expired"];
-        total.assert_not_vacuous(crashes, &never);
-    }
+    let never = ["crashed_in_a_write", "offline", "restarts_after_kill", "segments_expired"];
+    assert_not_vacuous(&a_crash_at_every_sync::<World>(), &never);
 }
 
 /// Runs seeds and fails with the first few that do not pass.
-fn every_seed(seeds: u64, run: impl Fn(&mut World) -> history::Verdict) -> Total {
-    let mut total = Total::default();
+fn every_seed(seeds: u64, run: impl Fn(&mut World) -> Verdict) -> Total<Seen> {
+    let mut total = Total::new(None);
     let mut failures = Vec::new();
     for seed in number("SEED").map_or(1..=seeds, |seed| seed..=seed) {
         let mut world = World::new(seed);

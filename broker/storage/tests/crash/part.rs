@@ -11,7 +11,8 @@ use thalweg_storage::{
     Appended, CheckedBatch, Log, LogReader, ProducerBatch, ProducerLimits, SequenceCheck,
 };
 
-use crate::history::{History, Sequenced, Stored, Verdict, ensure};
+use crate::history::{History, Sequenced, Stored};
+use crate::lives::{Verdict, ensure};
 
 /// Producers per partition.
 const WRITERS: i64 = 3;

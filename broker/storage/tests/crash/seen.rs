@@ -1,28 +1,6 @@
 //! What happened in a run besides the disk's own faults.
 
-use std::ops::AddAssign;
-
-/// How often each thing happened in a run, so that a run in which one never did fails.
-macro_rules! seen {
-    ($($field:ident,)+) => {
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub(crate) struct Seen { $(pub(crate) $field: u64,)+ }
-
-        impl Seen {
-            /// The names of what never happened.
-            pub(crate) fn missing(&self) -> Vec<&'static str> {
-                let all = [$((stringify!($field), self.$field),)+];
-                all.iter().filter(|(_, times)| *times == 0).map(|(name, _)| *name).collect()
-            }
-        }
-
-        impl AddAssign for Seen {
-            fn add_assign(&mut self, other: Self) {
-                $(self.$field += other.$field;)+
-            }
-        }
-    };
-}
+use crate::lives::seen;
 
 seen! {
     appended, appended_during_sync, repeated, gaps_refused, refused_full, synced, rolled, cut,

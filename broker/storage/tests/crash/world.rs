@@ -16,7 +16,7 @@ use thalweg_storage::{
     LogOptions, OpenFiles, Owner, PartitionMetadata, RecoveryMark,
 };
 
-use crate::history::{Verdict, ensure};
+use crate::lives::{Life, Odds, Verdict, ensure};
 use crate::part::Part;
 use crate::seen::Seen;
 
@@ -50,21 +50,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            disk: SimDisk::new(seed),
-            rng: Rng::with_seed(seed),
-            now: 1_700_000_000_000,
-            seen: Seen::default(),
-            dir: None,
-            parts: (0..PARTS).map(|index| Arc::new(Mutex::new(Part::new(index)))).collect(),
-            group: GroupCommit::new(FlushLimits::default()),
-            last_stop: Stop::PowerCut,
-            is_damaged: false,
-            traces: env::var_os("TRACE").is_some(),
-        }
-    }
-
     fn options() -> LogOptions {
         LogOptions {
             segment_bytes: 8192,
@@ -80,41 +65,6 @@ impl World {
         lock(&self.parts[at])
     }
 
-    /// Whether only a restart helps.
-    pub(crate) fn is_stopped(&self) -> bool {
-        let offline = |dir: &Arc<LogDir>| matches!(dir.state(), DirState::Offline { .. });
-        self.disk.is_down() || self.dir.as_ref().is_none_or(offline)
-    }
-
-    /// Tells a step and where the logs stand then.
-    pub(crate) fn trace(&self, step: &str) {
-        if !self.traces {
-            return;
-        }
-        let stand = |part: &Arc<Mutex<Part>>| {
-            let part = lock(part);
-            let (synced, start) = (part.history.synced, part.history.start);
-            let ends = part.log.as_ref().map(|log| (log.log_start().get(), log.log_end().get()));
-            format!("log {ends:?}, answered {start} to {synced}")
-        };
-        let stands: Vec<_> = self.parts.iter().map(stand).collect();
-        let down = if self.is_stopped() { ", stopped" } else { "" };
-        eprintln!("{step}: {}{down}", stands.join("; "));
-    }
-
-    /// An operation may fail when the machine is down or the directory failed; else it must not.
-    pub(crate) fn settle<T, E: Display>(
-        &self,
-        what: &str,
-        result: Result<T, E>,
-    ) -> Verdict<Option<T>> {
-        match result {
-            Ok(done) => Ok(Some(done)),
-            Err(_) if self.is_stopped() => Ok(None),
-            Err(error) => Err(format!("{what} failed without a reason: {error}")),
-        }
-    }
-
     /// On a full disk, when the reserve is used up, this may also fail; then it must have changed nothing.
     pub(crate) fn settle_unless_full<T, E: Display>(
         &self,
@@ -125,58 +75,6 @@ impl World {
             DirState::ReadOnly { .. } => Ok(result.ok()),
             _ => self.settle(what, result),
         }
-    }
-
-    // Starting and stopping.
-
-    /// Opens everything, as often as it takes when the power is planned to go meanwhile, and checks it.
-    pub(crate) fn start(&mut self) -> Verdict {
-        self.disk.set_capacity(None);
-        for _ in 0..20 {
-            if self.try_start()? {
-                self.trace("started");
-                return self.check();
-            }
-            self.seen.crashed_while_starting += 1;
-            self.stop();
-            self.disk.crash(Crash::seeded(self.rng.u64(..)));
-            if self.last_stop == Stop::Killed {
-                self.last_stop = Stop::PowerCut;
-            }
-            self.plan_crash_while_starting();
-        }
-        Err("twenty starts did not succeed".to_owned())
-    }
-
-    /// False when the machine went down meanwhile.
-    fn try_start(&mut self) -> Verdict<bool> {
-        self.seen.restarts += 1;
-        let owner = Owner { node: BrokerId::new(1), cluster: None };
-        let options = LogDirOptions {
-            free_bytes_min: 32 * 1024,
-            reserve_bytes: 256 * 1024,
-            open_files: OpenFiles::new(3),
-        };
-        let fs = Arc::new(self.disk.clone());
-        let opened = LogDir::open(fs, Path::new(ROOT), &owner, options);
-        let Some(dir) = self.settle("opening the directory", opened)? else { return Ok(false) };
-        self.dir = Some(Arc::clone(&dir));
-        self.group = GroupCommit::new(FlushLimits::default());
-        let clean = dir.was_clean();
-        ensure!(self.last_stop != Stop::Clean || clean, "a clean stop was not known as one");
-        for at in 0..self.parts.len() {
-            let opened = if self.part(at).is_created {
-                self.open(&dir, at)?
-            } else {
-                self.create(&dir, at)?
-            };
-            if !opened {
-                return Ok(false);
-            }
-        }
-        self.seen.restarts_after_clean_stop += u64::from(clean);
-        self.last_stop = Stop::PowerCut;
-        Ok(true)
     }
 
     fn create(&self, dir: &Arc<LogDir>, at: usize) -> Verdict<bool> {
@@ -257,17 +155,116 @@ impl World {
         self.dir().folder(self.part(at).id)
     }
 
-    /// Takes note of why a life ended.
-    pub(crate) fn note_stop(&mut self) {
-        let down = u64::from(self.disk.is_down());
-        let in_a_write =
-            (0..self.parts.len()).any(|at| self.part(at).history.open_append.is_some());
-        self.seen.crashed_in_a_write += down * u64::from(in_a_write);
-        self.seen.crashed_in_a_sync += down * u64::from(!in_a_write);
-        self.seen.offline += u64::from(down == 0 && self.is_stopped());
+    pub(crate) fn dir(&self) -> Arc<LogDir> {
+        Arc::clone(self.dir.as_ref().expect("the directory is open"))
+    }
+}
+
+impl Life for World {
+    type Seen = Seen;
+    const ODDS: Odds = Odds {
+        nth: 1..40,
+        crash_at_sync: 25,
+        crash_at_write: 35,
+        fail_sync: 42,
+        fail_write: 45,
+        steps: 5..50,
+        steps_at_every_sync: 30,
+        steps_afterwards: 6,
+    };
+
+    fn new(seed: u64) -> Self {
+        Self {
+            disk: SimDisk::new(seed),
+            rng: Rng::with_seed(seed),
+            now: 1_700_000_000_000,
+            seen: Seen::default(),
+            dir: None,
+            parts: (0..PARTS).map(|index| Arc::new(Mutex::new(Part::new(index)))).collect(),
+            group: GroupCommit::new(FlushLimits::default()),
+            last_stop: Stop::PowerCut,
+            is_damaged: false,
+            traces: env::var_os("TRACE").is_some(),
+        }
     }
 
-    /// Everything that the process held is gone.
+    fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    fn open_dir(&self) -> Option<&Arc<LogDir>> {
+        self.dir.as_ref()
+    }
+
+    fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    fn trace(&self, step: &str) {
+        if !self.traces {
+            return;
+        }
+        let stand = |part: &Arc<Mutex<Part>>| {
+            let part = lock(part);
+            let (synced, start) = (part.history.synced, part.history.start);
+            let ends = part.log.as_ref().map(|log| (log.log_start().get(), log.log_end().get()));
+            format!("log {ends:?}, answered {start} to {synced}")
+        };
+        let stands: Vec<_> = self.parts.iter().map(stand).collect();
+        let down = if self.is_stopped() { ", stopped" } else { "" };
+        eprintln!("{step}: {}{down}", stands.join("; "));
+    }
+
+    fn step(&mut self) -> Verdict {
+        self.any_step()
+    }
+
+    fn check(&mut self) -> Verdict {
+        if self.is_stopped() {
+            return Ok(());
+        }
+        for at in 0..self.parts.len() {
+            let mut part = self.part(at);
+            let id = part.id;
+            part.check().map_err(|error| format!("{id}: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn try_start(&mut self) -> Verdict<bool> {
+        self.seen.restarts += 1;
+        let owner = Owner { node: BrokerId::new(1), cluster: None };
+        let options = LogDirOptions {
+            free_bytes_min: 32 * 1024,
+            reserve_bytes: 256 * 1024,
+            open_files: OpenFiles::new(3),
+        };
+        let fs = Arc::new(self.disk.clone());
+        let opened = LogDir::open(fs, Path::new(ROOT), &owner, options);
+        let Some(dir) = self.settle("opening the directory", opened)? else { return Ok(false) };
+        self.dir = Some(Arc::clone(&dir));
+        self.group = GroupCommit::new(FlushLimits::default());
+        let clean = dir.was_clean();
+        ensure!(self.last_stop != Stop::Clean || clean, "a clean stop was not known as one");
+        for at in 0..self.parts.len() {
+            let opened = if self.part(at).is_created {
+                self.open(&dir, at)?
+            } else {
+                self.create(&dir, at)?
+            };
+            if !opened {
+                return Ok(false);
+            }
+        }
+        self.seen.restarts_after_clean_stop += u64::from(clean);
+        self.last_stop = Stop::PowerCut;
+        Ok(true)
+    }
+
     fn stop(&mut self) {
         for at in 0..self.parts.len() {
             self.part(at).log = None;
@@ -275,37 +272,7 @@ impl World {
         self.dir = None;
     }
 
-    /// The power goes; then a start.
-    pub(crate) fn crash(&mut self, crash: Crash) -> Verdict {
-        self.stop();
-        self.disk.crash(crash);
-        self.plan_crash_while_starting();
-        self.start()
-    }
-
-    /// The process is killed and the page cache stays; then a start.
-    pub(crate) fn kill(&mut self) -> Verdict {
-        self.stop();
-        let evicted = self.disk.stats().sectors_evicted;
-        self.disk.kill();
-        self.seen.restarts_after_kill += 1;
-        // What a failed sync has lost may be gone from the page cache, too.
-        if self.last_stop != Stop::Clean && evicted == self.disk.stats().sectors_evicted {
-            self.last_stop = Stop::Killed;
-        }
-        self.plan_crash_while_starting();
-        self.start()
-    }
-
-    /// The power goes again while recovery writes.
-    fn plan_crash_while_starting(&mut self) {
-        if self.rng.u8(0..6) == 0 {
-            self.disk.crash_at_sync(self.rng.u64(1..8));
-        }
-    }
-
-    /// A clean stop, unless something that was planned comes in between.
-    pub(crate) fn stop_cleanly(&mut self) -> Verdict {
+    fn stop_cleanly(&mut self) -> Verdict {
         let dir = self.dir();
         for at in 0..self.parts.len() {
             let log = self.part(at).log.take().expect("the log is open");
@@ -326,21 +293,27 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn dir(&self) -> Arc<LogDir> {
-        Arc::clone(self.dir.as_ref().expect("the directory is open"))
+    fn note_failed_start(&mut self) {
+        self.seen.crashed_while_starting += 1;
+        if self.last_stop == Stop::Killed {
+            self.last_stop = Stop::PowerCut;
+        }
     }
 
-    /// Compares each log with its history.
-    pub(crate) fn check(&self) -> Verdict {
-        if self.is_stopped() {
-            return Ok(());
+    fn note_stop(&mut self) {
+        let down = u64::from(self.disk.is_down());
+        let in_a_write =
+            (0..self.parts.len()).any(|at| self.part(at).history.open_append.is_some());
+        self.seen.crashed_in_a_write += down * u64::from(in_a_write);
+        self.seen.crashed_in_a_sync += down * u64::from(!in_a_write);
+        self.seen.offline += u64::from(down == 0 && self.is_stopped());
+    }
+
+    fn note_kill(&mut self, is_whole: bool) {
+        self.seen.restarts_after_kill += 1;
+        if self.last_stop != Stop::Clean && is_whole {
+            self.last_stop = Stop::Killed;
         }
-        for at in 0..self.parts.len() {
-            let mut part = self.part(at);
-            let id = part.id;
-            part.check().map_err(|error| format!("{id}: {error}"))?;
-        }
-        Ok(())
     }
 }
 
