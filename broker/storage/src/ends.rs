@@ -82,6 +82,11 @@ impl Ends {
         taken.end.min(self.synced_end())
     }
 
+    /// Changes whenever a cut begins or ends: who finds it as it was may rely on what it saw below the log end.
+    pub(crate) fn cut_steps(&self) -> u64 {
+        self.cuts().steps
+    }
+
     /// First step of a cut at `end`: nothing above it counts as synced any more, and a sync that is under way
     /// publishes nothing.
     pub(crate) fn begin_cut(&self, end: Offset) {

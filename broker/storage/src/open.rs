@@ -111,7 +111,9 @@ impl Log {
         let Recovered { segments, log_end, epochs, epochs_saved, report } = recovered;
         let report = RecoveryReport { finished_exchanges, ..report };
         let log_start = log_start(&segments, believed, log_end);
+        let cleaned_end = load_cleaned_end(&home, log_end).map_err(failed)?;
         let shared = share(dir, partition, &home, segments, log_start, log_end, epochs);
+        shared.cleaned_end.store(cleaned_end.get(), Ordering::Release);
         shared.epochs_dirty.store(!epochs_saved, Ordering::Release);
         let mut log = Self::around(shared, options, believed, now);
         log.load_producers(now).map_err(failed)?;
@@ -293,7 +295,7 @@ fn share(
         epochs_dirty: AtomicBool::new(false),
         syncing: Mutex::new(()),
         last_append: AtomicI64::new(last_append.get()),
-        cleaned_end: AtomicI64::new(load_cleaned_end(home, log_end).get()),
+        cleaned_end: AtomicI64::new(0),
         exchange: Mutex::new(()),
     })
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use thalweg_protocol::{Offset, TimestampMs};
 
 use crate::active::Active;
+use crate::compaction::forget_cleaned_end;
 use crate::error::LogError;
 use crate::find::Lookup;
 use crate::folder::{COMPACTION_FILE, FileKind};
@@ -133,7 +134,7 @@ impl Log {
         let Cut { sealed, kept, end } = cut;
         let shared = Arc::clone(&self.shared);
         let _exclusive = shared.exchange();
-        self.lower_cleaned_end(end);
+        self.lower_cleaned_end(end)?;
         // No recovery point above the new end is left, on disk either.
         self.shared.dir.lower_recovery_point(self.shared.partition, end)?;
         let segments = self.shared.segments.load_full();
@@ -179,12 +180,16 @@ impl Log {
         Ok(Arc::new(segment))
     }
 
-    /// What follows at these offsets was never compacted.
-    fn lower_cleaned_end(&self, end: Offset) {
-        if self.shared.cleaned_end.fetch_min(end.get(), Ordering::AcqRel) > end.get() {
-            let home = &self.shared.home;
-            drop(home.fs.remove(&home.folder.join(COMPACTION_FILE)));
+    /// What follows at these offsets was never compacted, and no restart may take it for that.
+    fn lower_cleaned_end(&self, end: Offset) -> Result<(), LogError> {
+        let shared = &self.shared;
+        if shared.cleaned_end.load(Ordering::Acquire) > end.get() {
+            let path = shared.home.folder.join(COMPACTION_FILE);
+            let forgotten = forget_cleaned_end(&shared.home);
+            forgotten.map_err(|error| self.failed("remove", &path, error))?;
+            shared.cleaned_end.store(end.get(), Ordering::Release);
         }
+        Ok(())
     }
 
     fn remove_snapshots_above(&self, end: Offset) {

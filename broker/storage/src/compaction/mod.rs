@@ -32,7 +32,7 @@ mod run;
 mod source;
 mod swap;
 
-pub(crate) use checkpoint::load_cleaned_end;
+pub(crate) use checkpoint::{forget_cleaned_end, load_cleaned_end};
 pub use error::CompactionError;
 pub(crate) use leftovers::settle_leftovers;
 pub use plan::{CompactionOptions, CompactionPlan};

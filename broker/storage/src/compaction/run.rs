@@ -103,6 +103,8 @@ pub fn compact(
     request: &CompactionRequest,
     pace: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Compacted, CompactionError> {
+    // Before anything is looked at.
+    let cuts = reader.shared.ends.cut_steps();
     let mut known = None;
     with_log(&mut |log| {
         known = Some((log.options.clone(), log.producers.ids().collect()));
@@ -119,6 +121,7 @@ pub fn compact(
         request,
         options,
         producers,
+        cuts,
         rewrite: Rewrite::default(),
         sum: Compacted::default(),
     };
@@ -139,6 +142,8 @@ struct Run<'a> {
     request: &'a CompactionRequest,
     options: LogOptions,
     producers: HashSet<ProducerId>,
+    /// Cuts of the log when the run began.
+    cuts: u64,
     rewrite: Rewrite,
     sum: Compacted,
 }
@@ -175,11 +180,29 @@ impl Run<'_> {
             self.group(group, next, &rules, pace)?;
             left = rest;
         }
-        if map_end > self.reader.cleaned_end() {
-            save_cleaned_end(&shared.home, map_end).map_err(|error| self.not_saved(error))?;
-            shared.cleaned_end.store(map_end.get(), Ordering::Release);
-        }
+        self.came_to(map_end)?;
         Ok(map_end)
+    }
+
+    /// Notes that everything below `end` was compacted, unless the log was cut since the run began: then other records
+    /// may lie there. A cut waits meanwhile, and takes back what it finds.
+    fn came_to(&self, end: Offset) -> Result<(), CompactionError> {
+        let shared = &self.reader.shared;
+        let exclusive = shared.exchange();
+        if shared.ends.cut_steps() != self.cuts {
+            return Err(CompactionError::Interrupted);
+        }
+        if end > self.reader.cleaned_end() {
+            let saved = save_cleaned_end(&shared.home, end);
+            if let Err(error) = saved {
+                // Whoever looks whether the log is closed waits for its writer, who may wait for this.
+                drop(exclusive);
+                return Err(self.not_saved(error));
+            }
+            shared.cleaned_end.store(end.get(), Ordering::Release);
+        }
+        drop(exclusive);
+        Ok(())
     }
 
     /// Rewrites neighbouring segments into one that ends at `next`, and puts it into their place.

@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 
+use thalweg_protocol::{Offset, TimestampMs};
 use thalweg_storage::fs::FileSystem;
 use thalweg_storage::fs::sim::{Crash, Survivors};
-use thalweg_storage::{CompactionError, CompactionRequest, DirState, Log, compact};
+use thalweg_storage::{
+    COMPACTION_FILE, CompactionError, CompactionRequest, DirState, Log, compact,
+};
 
 use crate::lives::Life;
 use crate::model::{Fields, Sequenced};
@@ -165,6 +168,91 @@ fn a_log_that_is_closed_and_deleted_meanwhile_ends_the_run_and_nothing_else() {
         assert!(matches!(ended, Err(CompactionError::Closed)), "after {after}: {ended:?}");
         assert_eq!(dir.state(), DirState::Online, "after {after}");
     }
+}
+
+/// A log was cut below the end that a run had come to, when the run had nothing more to exchange: it then wrote down an
+/// end below which nobody had looked, and of what was written there afterwards older records would have stayed for ever.
+#[test]
+fn a_run_whose_log_is_cut_behind_its_back_does_not_call_it_compacted() {
+    let mut cuts = 0;
+    for after in 1..40 {
+        let mut world = started();
+        world.is_plain = true;
+        let now = world.now;
+        for round in 0..3 {
+            let one = |name| record(&format!("k{round} {name}"), Some(&"v".repeat(1500)), now);
+            segment(&mut world, vec![one("one"), one("other")]);
+        }
+        let reader = world.reader();
+        let request = CompactionRequest {
+            high_watermark: reader.log_end(),
+            now: world.clock(),
+            memory_bytes_max: 1 << 20,
+            is_asked: true,
+        };
+        let log = RefCell::new(world.log.take().unwrap());
+        let with_log = |with: &mut dyn FnMut(&mut Log)| {
+            with(&mut log.borrow_mut());
+            true
+        };
+        let mut batches = 0;
+        let mut pace = |_| {
+            batches += 1;
+            if batches == after {
+                log.borrow_mut().truncate(Offset::new(2), request.now).unwrap();
+                cuts += 1;
+            }
+            true
+        };
+        let ended = compact(&reader, &with_log, &request, &mut pace);
+        let cleaned = reader.cleaned_end();
+        assert!(
+            batches < after || cleaned <= Offset::new(2),
+            "after {after}: {cleaned}, {ended:?}"
+        );
+    }
+    assert!((6..39).contains(&cuts), "{cuts} runs were cut");
+}
+
+/// The file that says how far a log was compacted could not be removed, and the log was cut all the same: after a
+/// restart the file would have been believed of the records that came later.
+#[test]
+fn a_cut_that_cannot_take_back_how_far_the_log_was_compacted_changes_nothing() {
+    let mut world = started();
+    let now = world.now;
+    segment(&mut world, vec![record("a", Some("1"), now), record("a", Some("2"), now)]);
+    asked(&mut world);
+    assert_eq!(world.reader().cleaned_end().get(), 2);
+    world.disk.fail_removal();
+    let clock = world.clock();
+    let cut = world.log().truncate(Offset::new(1), clock);
+    assert!(cut.unwrap_err().to_string().contains(COMPACTION_FILE));
+    assert_eq!((world.reader().log_end().get(), world.reader().cleaned_end().get()), (2, 2));
+    world.crash(Crash::seeded(1).leaving(Survivors::Everything)).unwrap();
+    assert_eq!((world.reader().log_end().get(), world.reader().cleaned_end().get()), (2, 2));
+}
+
+/// A crash within a cut brought the file back: it spoke of offsets that the log had no more, and would have been
+/// believed as soon as the log had them again.
+#[test]
+fn what_is_said_of_offsets_beyond_the_log_is_forgotten_for_good() {
+    let mut world = started();
+    let now = world.now;
+    segment(&mut world, vec![record("a", Some("1"), now), record("b", Some("2"), now)]);
+    asked(&mut world);
+    let file = world.dir().folder(partition()).join(COMPACTION_FILE);
+    let bytes = world.disk.read_small(&file, 1 << 10).unwrap();
+    world.log().truncate(Offset::new(1), TimestampMs::new(now)).unwrap();
+    world.model.cut(1);
+    world.disk.create(&file).unwrap().write_at(0, &[&bytes]).unwrap();
+    world.crash(Crash::seeded(1).leaving(Survivors::Everything)).unwrap();
+    assert_eq!(world.reader().cleaned_end().get(), 0);
+    for _ in 0..3 {
+        world.append_batch(vec![record("a", Some("3"), now)], None).unwrap();
+    }
+    world.sync().unwrap();
+    world.crash(Crash::seeded(1).leaving(Survivors::Nothing)).unwrap();
+    assert_eq!(world.reader().cleaned_end().get(), 0);
 }
 
 #[test]

@@ -90,6 +90,11 @@ impl SimDisk {
         self.state().plan.failing_lists += 1;
     }
 
+    /// The next removal of a file fails.
+    pub fn fail_removal(&self) {
+        self.state().plan.failing_removals += 1;
+    }
+
     /// Runs in each sync after it has chosen what it writes and before it has written it: the place for an
     /// append that this sync must not be credited with. The hook must not call a sync hook again for ever.
     pub fn during_sync(&self, hook: impl Fn() + Send + Sync + 'static) {
@@ -216,6 +221,11 @@ impl FileSystem for SimDisk {
         let (parent, name) = state.place(path)?;
         let node = state.find(path)?;
         state.content(node)?;
+        if state.plan.failing_removals > 0 {
+            state.plan.failing_removals -= 1;
+            state.stats.removals_failed += 1;
+            return Err(io::Error::other("planned failure of a removal"));
+        }
         state.folder_mut(parent, path)?.remove(name);
         Ok(())
     }

@@ -14,6 +14,7 @@ pub(super) struct Plan {
     pub(super) crash_at_sync: Option<u64>,
     pub(super) crash_at_write: Option<u64>,
     pub(super) failing_lists: u64,
+    pub(super) failing_removals: u64,
     pub(super) during_sync: Option<Hook>,
     pub(super) during_cold_read: Option<Hook>,
 }
@@ -27,6 +28,7 @@ impl fmt::Debug for Plan {
             .field("crash_at_sync", &self.crash_at_sync)
             .field("crash_at_write", &self.crash_at_write)
             .field("failing_lists", &self.failing_lists)
+            .field("failing_removals", &self.failing_removals)
             .finish_non_exhaustive()
     }
 }

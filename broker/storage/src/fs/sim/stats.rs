@@ -55,6 +55,8 @@ counters! {
     writes_cut_as_full,
     /// Lists that failed as planned.
     lists_failed,
+    /// Removals that failed as planned.
+    removals_failed,
     /// Bits flipped.
     bits_flipped,
 }

@@ -339,6 +339,8 @@ fn locks_and_maps_end_with_the_process() {
     disk.set_cold(true);
     disk.fail_list();
     assert!(disk.list(Path::new("/")).is_err());
+    disk.fail_removal();
+    assert!(disk.remove(path()).is_err());
     let map = disk.open(path()).unwrap().map(100).unwrap();
     assert!(!map.is_resident(0, 4));
     map.populate(0, 4).unwrap();
