@@ -37,7 +37,7 @@ impl Segment {
         end: u64,
         end_offset: Offset,
     ) -> io::Result<Lookup<'a>> {
-        if let Some(range) = self.bad_range_at(offset) {
+        if let Some(range) = self.bad().at(offset) {
             return Ok(Lookup::Bad(range));
         }
         let mut walk = self.walk_near(file, offset, end)?;
@@ -82,7 +82,7 @@ impl Segment {
         let good = next_intact(file, position + 1, end, from, end_offset)?;
         let next_good = good.map_or(end_offset, |found| found.header.base_offset);
         let range = BadRange { from, next_good };
-        self.quarantine(range);
+        self.bad().add(range);
         Ok((range, good))
     }
 

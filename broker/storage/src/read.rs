@@ -233,7 +233,7 @@ fn read_segment(
         Lookup::Bad(range) => return Ok(InSegment::Bad(range)),
     };
     if let Some(range) = wrong_epoch(&first, epochs) {
-        segment.quarantine(range);
+        segment.bad().add(range);
         return Ok(InSegment::Bad(range));
     }
     let limit = first.position.saturating_add(bounds.bytes_max);
@@ -242,11 +242,11 @@ fn read_segment(
         return Ok(InSegment::Read(Read::empty(from)));
     }
     // What is damaged further on ends the read before it.
-    let bad = segment.next_bad_from(from);
+    let bad = segment.bad().next_from(from);
     let below = bad.map_or(bounds.below, |bad| bounds.below.min(bad));
     let (last, damaged) = last_within(segment, first, walk, limit, below)?;
     if let Some(walk) = damaged
-        && segment.bad_range_at(first.header.base_offset).is_none()
+        && segment.bad().at(first.header.base_offset).is_none()
     {
         // Damage that nobody knew of: once it is known, the read ends before it, or says so.
         segment.quarantine_at(&walk, end_offset)?;

@@ -144,7 +144,7 @@ impl LogReader {
 
     /// The ranges that are known to be damaged.
     pub fn bad_ranges(&self) -> Vec<BadRange> {
-        self.segments().as_slice().iter().flat_map(|segment| segment.bad_ranges()).collect()
+        self.segments().as_slice().iter().flat_map(|segment| segment.bad().all()).collect()
     }
 
     pub(crate) fn segments(&self) -> Guard<Arc<Segments>> {

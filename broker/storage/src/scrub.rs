@@ -127,7 +127,7 @@ impl Piece<'_> {
 
     /// Remembers what is damaged; says where good batches go on in this segment.
     fn quarantine(&mut self, damage: Damage, end: u64) -> io::Result<Option<Found>> {
-        let known = self.segment.bad_ranges();
+        let known = self.segment.bad().all();
         let (range, good) =
             self.segment.quarantine_damage(self.file, damage, end, self.end_offset)?;
         if !known.contains(&range) {

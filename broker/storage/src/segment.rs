@@ -7,10 +7,13 @@
 //! ```
 //!
 //! Owns the file (through a slot of the table of open files), how far it is written, synced and readable
-//! (`extent.rs`), and the ranges in it that are known to be damaged. Never decides where a segment ends.
+//! (`extent.rs`), the ranges in it that are known to be damaged, and how it goes out of use. Never decides where a segment ends.
 //!
 //! Invariants: synced <= visible <= written; bytes below `visible` never change; while bytes are not synced
 //! the slot is pinned, so that the descriptor which wrote them also syncs them.
+
+mod quarantine;
+mod retire;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,8 +23,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use bytes::Bytes;
 use thalweg_protocol::{Offset, TimestampMs};
 
+pub use self::quarantine::BadRange;
+pub(crate) use self::quarantine::Quarantine;
 use crate::ahead::{Prepared, Room};
-use crate::checkpoint::aside;
 use crate::deleted::DeletedFiles;
 use crate::extent::Extent;
 use crate::folder::{FileKind, FileName};
@@ -36,15 +40,6 @@ pub(crate) struct Home {
     pub(crate) files: Arc<OpenFiles>,
     pub(crate) folder: PathBuf,
     pub(crate) deleted: Arc<DeletedFiles>,
-}
-
-/// Offsets that cannot be read, and why reading can go on behind them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadRange {
-    /// The first offset that is damaged or missing.
-    pub from: Offset,
-    /// The next good one, or the log end.
-    pub next_good: Offset,
 }
 
 /// One segment, shared by its writer and its readers.
@@ -62,7 +57,7 @@ pub(crate) struct Segment {
     last_append: AtomicI64,
     offsets: RwLock<Sparse<OffsetEntry>>,
     times: RwLock<Sparse<TimeEntry>>,
-    bad: RwLock<Vec<BadRange>>,
+    bad: Quarantine,
     /// The time index tells the largest timestamp before each of its entries, and `newest` that of all. False
     /// after a start that did not look at all batches behind the last entry.
     times_known: AtomicBool,
@@ -141,7 +136,7 @@ impl Segment {
             last_append: AtomicI64::new(TimestampMs::NONE.get()),
             offsets: RwLock::new(Sparse::new()),
             times: RwLock::new(Sparse::new()),
-            bad: RwLock::default(),
+            bad: Quarantine::default(),
             times_known: AtomicBool::new(true),
             retired: AtomicBool::new(false),
         }
@@ -211,7 +206,7 @@ impl Segment {
         segment.room.close();
         segment.note_times(self.newest(), self.last_append());
         segment.times_known.store(self.knows_times(), Ordering::Release);
-        self.bad_ranges().into_iter().for_each(|range| segment.quarantine(range));
+        self.bad.all().into_iter().for_each(|range| segment.bad.add(range));
         segment
     }
 
@@ -349,101 +344,10 @@ impl Segment {
         self.times_known.store(true, Ordering::Release);
     }
 
-    /// The damaged range that `offset` lies in.
-    pub(crate) fn bad_range_at(&self, offset: Offset) -> Option<BadRange> {
-        let bad = self.bad.read().unwrap_or_else(PoisonError::into_inner);
-        bad.iter().find(|range| range.from <= offset && offset < range.next_good).copied()
+    /// Offsets in it that are known to be damaged.
+    pub(crate) const fn bad(&self) -> &Quarantine {
+        &self.bad
     }
-
-    /// The first offset at or above `from` where a damaged range begins.
-    pub(crate) fn next_bad_from(&self, from: Offset) -> Option<Offset> {
-        let bad = self.bad.read().unwrap_or_else(PoisonError::into_inner);
-        bad.iter().map(|range| range.from).filter(|bad| *bad >= from).min()
-    }
-
-    /// Takes note of a damaged range.
-    pub(crate) fn quarantine(&self, range: BadRange) {
-        let mut bad = self.bad.write().unwrap_or_else(PoisonError::into_inner);
-        if !bad.contains(&range) {
-            bad.push(range);
-        }
-    }
-
-    /// All damaged ranges that are known.
-    pub(crate) fn bad_ranges(&self) -> Vec<BadRange> {
-        self.bad.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Puts the segment's files out of use: they are renamed, readers keep what they have open.
-    pub(crate) fn retire(&self) -> io::Result<()> {
-        self.retired.store(true, Ordering::Release);
-        self.room.close();
-        self.slot.rename(&deleted(&self.log_path()))?;
-        self.remove_indexes();
-        Ok(())
-    }
-
-    /// Puts an empty segment into the place of this one, under the same name. Readers keep the old file through
-    /// its descriptor and its map, which stay open as long as somebody holds this segment.
-    pub(crate) fn replace(&self, map_bytes: u64) -> io::Result<Self> {
-        self.slot.pin();
-        let path = self.log_path();
-        let aside = aside(&path);
-        let replace = || {
-            self.slot.file()?;
-            self.slot.map()?;
-            if self.fs().exists(&aside) {
-                self.fs().remove(&aside)?;
-            }
-            drop(self.fs().create(&aside)?);
-            self.fs().rename(&aside, &path)
-        };
-        if let Err(error) = replace() {
-            drop(self.fs().remove(&aside));
-            self.slot.unpin();
-            return Err(error);
-        }
-        self.retired.store(true, Ordering::Release);
-        self.room.close();
-        self.remove_indexes();
-        let empty = Self::existing(&self.home, self.base_offset, 0, map_bytes)?;
-        // Its name is not synced yet.
-        empty.soil(0);
-        Ok(empty)
-    }
-
-    /// Whether the segment is out of use: what fails with its files then is no failure of the disk.
-    pub(crate) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
-    }
-
-    /// Removes the retired data file and closes it; its bytes stay readable through slices that are held.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        self.let_go();
-        self.fs().remove(&deleted(&self.log_path()))
-    }
-
-    /// The whole folder is about to be removed: as [`retire`](Self::retire) and [`remove`](Self::remove) for the segment,
-    /// without touching its files.
-    pub(crate) fn discard(&self) {
-        self.retired.store(true, Ordering::Release);
-        self.room.close();
-        self.let_go();
-    }
-
-    /// Closes the file; what readers hold of it is counted.
-    fn let_go(&self) {
-        let maps = self.slot.maps_made();
-        self.slot.close();
-        self.home.deleted.add(self.visible(), maps);
-    }
-}
-
-/// The path of a file that is out of use.
-pub(crate) fn deleted(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".deleted");
-    name.into()
 }
 
 fn to_usize(bytes: u64) -> io::Result<usize> {

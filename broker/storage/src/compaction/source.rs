@@ -36,7 +36,7 @@ impl Source {
         let path = segment.log_path();
         let file = segment.file().map_err(|error| CompactionError::io("read", &path, error))?;
         let (end, expected) = (segment.visible(), segment.base_offset());
-        if let Some(range) = segment.bad_ranges().first() {
+        if let Some(range) = segment.bad().all().first() {
             let reason = format!("offsets {} to {} are damaged", range.from, range.next_good);
             return Err(CompactionError::Corrupt { path, position: 0, reason });
         }

@@ -6,12 +6,14 @@
 //!
 //! Invariant: what is kept in memory continues what the file holds; both rise from entry to entry.
 
+mod file;
 mod offset;
 mod segment;
 mod sparse;
 mod time;
 
+pub(crate) use file::{IndexFile, search, search_now};
 pub(crate) use offset::OffsetEntry;
 pub use sparse::dropped_entries;
-pub(crate) use sparse::{IndexFile, Looked, Sparse, search, search_now};
+pub(crate) use sparse::{Looked, Sparse};
 pub(crate) use time::TimeEntry;

@@ -1,6 +1,6 @@
 //! The offset index: which batch of a segment lies where.
 
-use super::sparse::Entry;
+use super::file::Entry;
 
 /// One batch: eight bytes in the file, `relative last offset i32, position i32`, big-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,17 +4,13 @@
 //!     file:   e0 e1 e2 ... e255 | memory: e256 ... e400
 //! ```
 //!
-//! The file is opened for each look and each group of entries that is written, so that quiet partitions keep
-//! nothing open.
+//! What is in memory goes to the file in groups.
 
-use std::fmt::Debug;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::folder::FileName;
-use crate::fs::{File, FileSystem, Resident};
+use super::file::{Entry, IndexFile, count_in_file, read_entry, size};
+use crate::fs::File;
 
 /// Entries kept in memory before the older half is appended to the file: with the usual interval the last
 /// mebibyte of a log is found without touching the index file.
@@ -22,9 +18,6 @@ const TAIL_MAX: usize = 512;
 
 /// Entries written at one time.
 const GROUP: usize = TAIL_MAX / 2;
-
-/// When a search in the file has narrowed down to so many bytes, they are read at once.
-const BLOCK_BYTES: u64 = 4096;
 
 /// Entries that could not be written to their file, in this process.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -34,49 +27,11 @@ pub fn dropped_entries() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// One kind of entry with its layout.
-pub(crate) trait Entry: Copy + Debug + PartialEq {
-    /// Bytes of an entry in the file.
-    const BYTES: usize;
-
-    /// Appends the entry's bytes.
-    fn encode(self, target: &mut Vec<u8>);
-
-    /// Reads an entry from the front of `bytes`.
-    fn decode(bytes: &[u8]) -> Option<Self>;
-}
-
-/// Where the table's file is. Its path is put together only when it is needed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IndexFile<'a> {
-    pub(crate) fs: &'a dyn FileSystem,
-    pub(crate) folder: &'a Path,
-    pub(crate) name: FileName,
-}
-
-impl IndexFile<'_> {
-    fn path(&self) -> PathBuf {
-        self.name.path(self.folder)
-    }
-
-    fn open(&self) -> io::Result<Arc<dyn File>> {
-        self.fs.open(&self.path())
-    }
-
-    fn open_or_create(&self) -> io::Result<Arc<dyn File>> {
-        let path = self.path();
-        match self.fs.open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.fs.create(&path),
-            other => other,
-        }
-    }
-}
-
 /// What the memory knows of a search.
 pub(crate) enum Looked<E> {
     /// The answer.
     Found(E),
-    /// It is among so many first entries of the file; see [`search`].
+    /// It is among so many first entries of the file; see [`search`](super::search).
     InFile(u64),
 }
 
@@ -218,84 +173,17 @@ impl<E: Entry> Sparse<E> {
     }
 }
 
-/// The last of the first `count` entries in the file for which `holds` is true. When the file has been damaged,
-/// what is found may be any entry, or none.
-pub(crate) fn search<E: Entry>(
-    file: &IndexFile<'_>,
-    count: u64,
-    holds: impl Fn(&E) -> bool,
-) -> Option<E> {
-    search_in(&*file.open().ok()?, count, holds).ok()?
-}
-
-/// The same without waiting for the disk: fails with [`io::ErrorKind::WouldBlock`] instead.
-pub(crate) fn search_now<E: Entry>(
-    file: &IndexFile<'_>,
-    count: u64,
-    holds: impl Fn(&E) -> bool,
-) -> io::Result<Option<E>> {
-    match file.open().and_then(|open| search_in(&Resident::of(open), count, holds)) {
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(None),
-        other => other,
-    }
-}
-
-fn search_in<E: Entry>(
-    file: &dyn File,
-    count: u64,
-    holds: impl Fn(&E) -> bool,
-) -> io::Result<Option<E>> {
-    let at = count_in_file(file, count, &holds)?.checked_sub(1);
-    at.map(|at| read_entry(file, at)).transpose()
-}
-
-/// How many of the first `count` entries in the file satisfy `holds`.
-fn count_in_file<E: Entry>(
-    file: &dyn File,
-    count: u64,
-    holds: &impl Fn(&E) -> bool,
-) -> io::Result<u64> {
-    if count == 0 {
-        return Ok(0);
-    }
-    let (mut low, mut high) = (0, count);
-    while (high - low) * size::<E>() > BLOCK_BYTES {
-        let middle = low + (high - low) / 2;
-        if holds(&read_entry(file, middle)?) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    let left = usize::try_from(high - low).map_err(io::Error::other)?;
-    let mut block = vec![0; left * E::BYTES];
-    let read = file.read_at(low * size::<E>(), &mut block)?;
-    let entries = block.get(..read).unwrap_or_default().chunks_exact(E::BYTES);
-    let within = entries.map_while(E::decode).take_while(holds).count();
-    Ok(low + u64::try_from(within).map_err(io::Error::other)?)
-}
-
-fn size<E: Entry>() -> u64 {
-    // A dozen bytes: the conversion cannot fail.
-    u64::try_from(E::BYTES).unwrap_or(u64::MAX)
-}
-
-fn read_entry<E: Entry>(file: &dyn File, at: u64) -> io::Result<E> {
-    let mut bytes = vec![0; E::BYTES];
-    if file.read_at(at * size::<E>(), &mut bytes)? < E::BYTES {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    E::decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use thalweg_protocol::Offset;
 
     use super::*;
-    use crate::folder::FileKind;
+    use crate::folder::{FileKind, FileName};
+    use crate::fs::FileSystem;
     use crate::fs::sim::SimDisk;
-    use crate::index::OffsetEntry;
+    use crate::index::{OffsetEntry, search};
 
     fn entry(number: u32) -> OffsetEntry {
         OffsetEntry { relative: number * 10 + 9, position: number * 100 }

@@ -2,7 +2,7 @@
 
 use thalweg_protocol::TimestampMs;
 
-use super::sparse::Entry;
+use super::file::Entry;
 
 /// The largest timestamp up to a batch: twelve bytes in the file, `timestamp i64, relative last offset i32`,
 /// big-endian. Timestamps rise strictly from entry to entry.
