@@ -4,8 +4,11 @@
 //! compacted log. What a run does is storage's. A log whose run fails stays as it is and is tried again later,
 //! unless somebody asks sooner; the others go on.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+mod asked;
+mod throttle;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,9 +18,12 @@ use thalweg_storage::{
     compact,
 };
 
+use self::asked::Shared;
+pub use self::asked::{CompactorHandle, Standing};
+use self::throttle::Throttle;
 use super::partition::Partition;
 use super::table::Table;
-use crate::base::{Clock, Monotonic};
+use crate::base::Clock;
 use crate::metrics::CompactionMetrics;
 
 /// A log whose run failed is left alone for so long.
@@ -28,9 +34,6 @@ const STABLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often that is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// After so many bytes the throttle looks at the clock.
-const PACE_BYTES: u64 = 64 * 1024;
 
 /// How the compactor works.
 #[derive(Clone, Copy, Debug)]
@@ -43,48 +46,11 @@ pub struct CompactorOptions {
     pub bytes_per_second_max: u64,
 }
 
-/// What is known of one compacted log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Somebody asked for a run that has not ended.
-    pub is_asked: bool,
-    /// Runs that ended well since the broker started.
-    pub runs: u64,
-    /// Bytes of the segments that the last run exchanged.
-    pub before_bytes: u64,
-    /// Bytes of what stands in their place.
-    pub after_bytes: u64,
-    /// Why the last run failed.
-    pub failure: Option<String>,
-    /// Until then it is left alone.
-    retry_at: Monotonic,
-}
-
 /// The compactor's thread; ends with [`Compactor::stop`].
 #[derive(Debug)]
 pub struct Compactor {
     handle: CompactorHandle,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Asks the compactor; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct CompactorHandle {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    stopped: bool,
-    /// At most one entry for each partition.
-    asked: BTreeSet<TopicPartition>,
-    logs: HashMap<TopicPartition, Standing>,
 }
 
 impl Compactor {
@@ -117,42 +83,6 @@ impl Compactor {
         {
             tracing::error!("the compaction thread has panicked; see above");
         }
-    }
-}
-
-impl CompactorHandle {
-    /// Asks for a run over a partition that is in the table.
-    pub fn ask(&self, at: TopicPartition) {
-        let mut state = self.shared.state();
-        state.asked.insert(at);
-        state.logs.entry(at).or_default().is_asked = true;
-        drop(state);
-        self.shared.changed.notify_all();
-    }
-
-    /// What is known of a partition.
-    pub fn standing(&self, at: TopicPartition) -> Standing {
-        self.shared.state().logs.get(&at).cloned().unwrap_or_default()
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is one step: a panic elsewhere leaves nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a stop, or with `or_asked` for somebody to ask, at most for `duration`. False after a stop.
-    fn wait(&self, duration: Duration, or_asked: bool) -> bool {
-        let quiet = |state: &mut State| !(state.stopped || (or_asked && !state.asked.is_empty()));
-        let waited = self.changed.wait_timeout_while(self.state(), duration, quiet);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        !state.stopped
-    }
-
-    fn next_asked(&self) -> Option<TopicPartition> {
-        let mut state = self.state();
-        if state.stopped { None } else { state.asked.pop_first() }
     }
 }
 
@@ -244,8 +174,11 @@ impl Worker {
     fn compact(&self, partition: &Arc<Partition>, is_asked: bool) {
         let (at, begun) = (partition.at(), self.clock.now());
         let request = partition.request(&self.options, self.clock.wall(), is_asked);
-        let mut throttle = Throttle { begun, spent: 0, looked: 0 };
-        let mut pace = |bytes| self.pace(&mut throttle, bytes);
+        let mut throttle = Throttle::new(begun);
+        let mut pace = |bytes| {
+            let until = throttle.spend(bytes, self.options.bytes_per_second_max);
+            until.is_none_or(|until| self.shared.wait(until.since(self.clock.now()), false))
+        };
         let with_log = |with: &mut dyn FnMut(&mut _)| partition.with_log(with);
         let outcome = compact(partition.reader(), &with_log, &request, &mut pace);
         let took = self.clock.now().since(begun);
@@ -263,9 +196,17 @@ impl Worker {
                 });
             }
             Err(CompactionError::Interrupted) if is_asked => {
-                tracing::debug!(%partition, "compaction begins again: the log was cut meanwhile");
-                self.shared.wait(LOOK_AGAIN, false);
-                self.shared.state().asked.insert(at);
+                let mut state = self.shared.state();
+                if state.logs.entry(at).or_default().begins_again() {
+                    tracing::debug!(%partition, "compaction begins again: the log was cut meanwhile");
+                    state.asked.insert(at);
+                    drop(state);
+                    self.shared.wait(LOOK_AGAIN, false);
+                } else {
+                    drop(state);
+                    self.metrics.failed();
+                    tracing::warn!(%partition, "compaction was interrupted each time that it began");
+                }
             }
             Err(error) if error.is_passing() => self.note(at, |log| log.is_asked = false),
             Err(error) => {
@@ -274,6 +215,7 @@ impl Worker {
                 let retry_at = self.clock.now().plus(RETRY_AFTER);
                 self.note(at, |log| {
                     log.is_asked = false;
+                    log.interruptions = 0;
                     log.failure = Some(error.to_string());
                     log.retry_at = retry_at;
                 });
@@ -283,33 +225,6 @@ impl Worker {
 
     fn note(&self, at: TopicPartition, change: impl FnOnce(&mut Standing)) {
         change(self.shared.state().logs.entry(at).or_default());
-    }
-
-    /// Waits as long as the run is ahead of the rate; false after a stop.
-    fn pace(&self, throttle: &mut Throttle, bytes: u64) -> bool {
-        throttle.spent += bytes;
-        if throttle.spent - throttle.looked < PACE_BYTES {
-            return true;
-        }
-        throttle.looked = throttle.spent;
-        let due = throttle.due(self.options.bytes_per_second_max);
-        self.shared.wait(due.since(self.clock.now()), false)
-    }
-}
-
-/// How much a run has read and written.
-struct Throttle {
-    begun: Monotonic,
-    spent: u64,
-    /// What had been spent when the clock was looked at.
-    looked: u64,
-}
-
-impl Throttle {
-    /// When so many bytes may have been spent.
-    fn due(&self, bytes_per_second_max: u64) -> Monotonic {
-        let ms = u128::from(self.spent) * 1000 / u128::from(bytes_per_second_max.max(1));
-        self.begun.plus(Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX)))
     }
 }
 
@@ -365,19 +280,5 @@ impl Partition {
             self.directory.flusher().dirty(self);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_throttle_spreads_bytes_evenly() {
-        let begun = Monotonic::from_ms(500);
-        let due = |spent| Throttle { begun, spent, looked: 0 }.due(1_000_000);
-        assert_eq!(due(0), begun);
-        assert_eq!(due(1_000_000), Monotonic::from_ms(1500));
-        assert_eq!(due(250_000), Monotonic::from_ms(750));
     }
 }

@@ -14,6 +14,7 @@
 //! append under an older leader epoch than the current one changes nothing.
 
 mod announced;
+mod append;
 mod compactor;
 mod directory;
 mod error;
@@ -29,11 +30,13 @@ mod preparer;
 mod primitives;
 mod read;
 mod replica;
+mod role;
 mod scrub;
 mod settings;
 mod table;
 mod waiters;
 
+pub use append::Accepted;
 pub use compactor::{Compactor, CompactorHandle, CompactorOptions, Standing};
 pub use directory::Directory;
 pub use error::PartitionError;
@@ -42,7 +45,7 @@ pub use high_watermark::{Durability, Ends};
 pub use isr::Member;
 pub use leader::{Leadership, Progress, Rules};
 pub use maintenance::{Maintenance, MaintenanceOptions};
-pub use partition::{Accepted, Description, Partition, Parts};
+pub use partition::{Description, Partition, Parts};
 pub use preparer::{Preparer, PreparerWorker};
 pub use read::{Fetched, Found, OffsetQuery, ReadRequest};
 pub use replica::{Effect, Input, Replica};

@@ -1,42 +1,24 @@
-//! The doer around one replica: appends under the `log` mutex, tells the pure [`Replica`] what happened, and
-//! carries out what it says.
+//! The doer around one replica: the log under its mutex, the pure [`Replica`] under another, and what they publish.
+//!
+//! `append.rs`, `read.rs` and `role.rs` say what is done with it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
-use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch};
-use thalweg_protocol::{BrokerId, LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
+use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
-use thalweg_storage::{
-    CheckedBatch, Log, LogDir, LogReader, RecoveryMark, Scrubbed, SegmentAppend,
-};
+use thalweg_storage::{Log, LogDir, LogReader, RecoveryMark, Scrubbed, SegmentAppend};
 
 use super::announced::Announced;
 use super::directory::Directory;
 use super::error::PartitionError;
-use super::high_watermark::{Durability, Ends};
-use super::inflating;
-use super::leader::Leadership;
-use super::replica::{Effect, Input, Replica};
+use super::high_watermark::Durability;
+use super::replica::{Input, Replica};
 use super::settings::Settings;
-use super::waiters::{Commit, Waiters};
-use crate::base::Monotonic;
+use super::waiters::Waiters;
 use crate::metrics::{PartitionFigures, PartitionMetrics, TopicSeries};
-
-/// A batch that is in the log.
-#[derive(Debug)]
-pub struct Accepted {
-    /// The offset of its first record.
-    pub base_offset: Offset,
-    /// The broker's time where the topic asks for it, or none.
-    pub log_append_time: TimestampMs,
-    /// The first offset that can be read.
-    pub log_start: Offset,
-    /// Ends when the batch is committed; nothing when it is already, or when nobody waits.
-    pub commit: Option<Commit>,
-}
 
 /// One replica's log in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,16 +62,16 @@ pub struct Partition {
     at: TopicPartition,
     topic: TopicName,
     /// The only writer of the log; nothing once it was closed. Taken before `replica`.
-    log: Mutex<Option<Log>>,
-    replica: Mutex<Replica>,
+    pub(super) log: Mutex<Option<Log>>,
+    pub(super) replica: Mutex<Replica>,
     pub(super) reader: LogReader,
     pub(super) directory: Arc<Directory>,
-    settings: ArcSwap<Settings>,
-    waiters: Waiters,
+    pub(super) settings: ArcSwap<Settings>,
+    pub(super) waiters: Waiters,
     /// Published by the effects of `replica`, read by everybody.
-    high_watermark: AtomicI64,
+    pub(super) high_watermark: AtomicI64,
     /// The epoch in which this broker leads, or -1.
-    leading: AtomicI32,
+    pub(super) leading: AtomicI32,
     /// Whether the flusher has been told of bytes that it has not yet taken up.
     pub(super) dirty: Announced,
     /// Its topic was deleted.
@@ -163,80 +145,6 @@ impl Partition {
         Offset::new(self.high_watermark.load(Ordering::Acquire))
     }
 
-    /// Checks a batch as it came from a producer, before any lock is taken, while its bytes are hot.
-    pub fn check(
-        &self,
-        records: &[u8],
-        now: TimestampMs,
-        scratch: &mut Scratch,
-    ) -> Result<BatchHeader, PartitionError> {
-        let settings = self.settings.load();
-        let limits = BatchLimits {
-            batch_bytes_max: settings.batch_bytes_max,
-            inflated_bytes_max: settings.inflated_bytes_max,
-            ratio_max: settings.inflated_ratio_max,
-            timestamp_max: now.plus(settings.timestamp_after_ms_max),
-            timestamp_min: now.plus(settings.timestamp_before_ms_max.saturating_neg()),
-            keys_required: settings.keys_required,
-        };
-        inflating::check(records, &limits, scratch)
-            .map_err(|error| PartitionError::Batch { name: self.to_string(), error })
-    }
-
-    /// Appends a batch that [`Partition::check`] has passed. With `wait` the answer holds what ends when the
-    /// batch is committed.
-    pub fn append(
-        self: &Arc<Self>,
-        batch: &CheckedBatch,
-        leader_epoch: LeaderEpoch,
-        wait: bool,
-        now: TimestampMs,
-    ) -> Result<Accepted, PartitionError> {
-        let mut log = self.lock_log()?;
-        let epoch = self.check_leads(leader_epoch)?;
-        if wait {
-            self.check_in_sync()?;
-        }
-        let open = self.open(&mut log)?;
-        let appended = open
-            .append(batch, epoch, now)
-            .map_err(|error| PartitionError::Append { name: self.to_string(), error })?;
-        let (wants_preparation, made) = (open.wants_preparation(), open.take_made_in_append());
-        let end = appended.last_offset.next();
-        let mut commit = None;
-        self.step(&Input::Appended { epoch, log_end: self.reader.log_end() }, || {
-            // Under the replica's lock, so that the high watermark cannot pass `end` in between. A duplicate
-            // waits like its original.
-            if wait && self.high_watermark() < end && !answers_early(appended.duplicate) {
-                commit = Some(self.waiters.wait_for_commit(end));
-            }
-        })?;
-        drop(log);
-        if appended.duplicate {
-            self.traffic.duplicate_batches.increment(1);
-        } else {
-            let header = batch.header();
-            let records = u64::try_from(header.record_count).unwrap_or_default();
-            self.traffic.produced(batch.bytes().len() as u64, records);
-            self.directory.flusher().dirty(self);
-        }
-        if wants_preparation {
-            self.directory.preparer().wanted(self);
-        }
-        if made > 0 {
-            self.directory.metrics().made_in_append.increment(made);
-        }
-        if wait && commit.is_none() {
-            self.traffic.acknowledged_batches.increment(1);
-        }
-        Ok(Accepted {
-            base_offset: appended.base_offset,
-            log_append_time: appended.log_append_time.unwrap_or(TimestampMs::NONE),
-            log_start: self.reader.log_start(),
-            commit,
-        })
-    }
-
     /// Deletes the records below `before`, or all that are committed; the new log start is on stable storage when
     /// this returns. Reads the disk.
     pub fn delete_below(&self, before: Option<Offset>) -> Result<Offset, PartitionError> {
@@ -278,41 +186,6 @@ impl Partition {
         }
     }
 
-    /// Whether this broker leads in this epoch or a later one.
-    pub fn leads_in(&self, epoch: LeaderEpoch) -> bool {
-        self.leading.load(Ordering::Acquire) >= epoch.get()
-    }
-
-    /// The image names this broker as the leader.
-    pub fn lead(
-        self: &Arc<Self>,
-        leadership: &Leadership,
-        now: Monotonic,
-    ) -> Result<(), PartitionError> {
-        let log = self.lock_log()?;
-        let ends = Ends { log_end: self.reader.log_end(), synced_end: self.reader.synced_end() };
-        let high_watermark = self.high_watermark();
-        self.leading.fetch_max(leadership.epoch.get(), Ordering::AcqRel);
-        self.step(&Input::Lead { leadership, ends, high_watermark, now }, || {})?;
-        drop(log);
-        if ends.synced_end < ends.log_end {
-            self.directory.flusher().dirty(self);
-        }
-        Ok(())
-    }
-
-    /// The image names another leader, or the partition is going away: who waits is told.
-    pub fn resign(&self) {
-        // A poisoned log has failed its waiters already and leads nothing.
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        self.leading.store(LeaderEpoch::UNCHECKED.get(), Ordering::Release);
-        let stepped = self.step(&Input::Resign, || {});
-        drop(log);
-        if stepped.is_err() {
-            self.waiters.fail();
-        }
-    }
-
     /// The topic was altered.
     pub fn alter(&self, settings: Settings) -> Result<(), PartitionError> {
         let mut log = self.lock_log()?;
@@ -320,12 +193,6 @@ impl Partition {
         let rules = settings.rules;
         self.settings.store(Arc::new(settings));
         self.step(&Input::RulesChanged(rules), || {})
-    }
-
-    /// More of the log is on stable storage.
-    pub(super) fn synced(&self, synced_end: Offset) {
-        // A poisoned replica commits nothing more; its waiters end by their deadlines.
-        let _ = self.step(&Input::Synced { synced_end }, || {});
     }
 
     /// Below which offset a restart may believe everything.
@@ -341,11 +208,6 @@ impl Partition {
     pub fn segment_appends(&self) -> Vec<SegmentAppend> {
         let log = self.log.lock().ok();
         log.and_then(|log| log.as_ref().map(Log::segment_appends)).unwrap_or_default()
-    }
-
-    /// Time has passed.
-    pub(super) fn tick(&self, now: Monotonic) {
-        let _ = self.step(&Input::Tick { now }, || {});
     }
 
     /// Rolls and deletes segments by age and size. Returns how many segments went.
@@ -391,76 +253,17 @@ impl Partition {
         Ok(())
     }
 
-    /// Takes a step of the replica and carries out what it says, then `then`, before the lock is released.
-    fn step(&self, input: &Input<'_>, then: impl FnOnce()) -> Result<(), PartitionError> {
-        let mut effects = Vec::new();
-        let mut replica = self.replica.lock().map_err(|_| self.poisoned())?;
-        replica.step(input, &mut effects);
-        for effect in &effects {
-            if let Effect::AdvanceHighWatermark { to } = effect {
-                self.high_watermark.store(to.get(), Ordering::Release);
-            }
-        }
-        then();
-        drop(replica);
-        // Only wake-ups follow: a late one changes nothing.
-        for effect in &effects {
-            match effect {
-                Effect::AdvanceHighWatermark { to } => {
-                    self.traffic.acknowledged_batches.increment(self.waiters.committed(*to));
-                    self.waiters.wake_readers();
-                }
-                Effect::FailWaiters => self.waiters.fail(),
-                // The controller of several brokers hears of it; a broker alone has nobody to drop.
-                Effect::ProposeIsr { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The epoch in which this broker leads, if the request's fits.
-    pub(super) fn check_leads(&self, found: LeaderEpoch) -> Result<LeaderEpoch, PartitionError> {
-        let current = LeaderEpoch::new(self.leading.load(Ordering::Acquire));
-        if current == LeaderEpoch::UNCHECKED {
-            return Err(PartitionError::NotLeader {
-                name: self.to_string(),
-                leader: BrokerId::NONE,
-                epoch: current,
-            });
-        }
-        let name = || self.to_string();
-        if found == LeaderEpoch::UNCHECKED || found == current || planted(Defect::IgnoreLeaderEpoch)
-        {
-            Ok(current)
-        } else if found < current {
-            Err(PartitionError::FencedEpoch { name: name(), found, current })
-        } else {
-            Err(PartitionError::UnknownEpoch { name: name(), found, current })
-        }
-    }
-
-    fn check_in_sync(&self) -> Result<(), PartitionError> {
-        let replica = self.replica.lock().map_err(|_| self.poisoned())?;
-        match replica.leader() {
-            Some(leader) if !leader.has_enough_in_sync() => {
-                let (in_sync, needed) = leader.in_sync();
-                Err(PartitionError::NotEnoughReplicas { name: self.to_string(), in_sync, needed })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Gives the log under its lock for a moment; false once it is closed or in doubt.
     pub(super) fn with_log(&self, with: &mut dyn FnMut(&mut Log)) -> bool {
         self.lock_log().is_ok_and(|mut log| log.as_mut().map(with).is_some())
     }
 
-    fn lock_log(&self) -> Result<MutexGuard<'_, Option<Log>>, PartitionError> {
+    pub(super) fn lock_log(&self) -> Result<MutexGuard<'_, Option<Log>>, PartitionError> {
         self.log.lock().map_err(|_| self.poisoned())
     }
 
     /// The log under its lock, unless it was closed.
-    fn open<'a>(&self, log: &'a mut Option<Log>) -> Result<&'a mut Log, PartitionError> {
+    pub(super) fn open<'a>(&self, log: &'a mut Option<Log>) -> Result<&'a mut Log, PartitionError> {
         log.as_mut().ok_or_else(|| PartitionError::Offline {
             name: self.to_string(),
             reason: "its log is closed".to_owned(),
@@ -468,7 +271,7 @@ impl Partition {
     }
 
     /// A panic while the lock was held may have left the log half changed: nothing is done with it any more.
-    fn poisoned(&self) -> PartitionError {
+    pub(super) fn poisoned(&self) -> PartitionError {
         self.leading.store(LeaderEpoch::UNCHECKED.get(), Ordering::Release);
         self.waiters.fail();
         PartitionError::Offline {
@@ -488,9 +291,4 @@ impl Partition {
     pub fn durability(&self) -> Durability {
         self.settings.load().rules.durability
     }
-}
-
-/// Two planted defects: acknowledging before the sync, or a duplicate before its original.
-fn answers_early(duplicate: bool) -> bool {
-    planted(Defect::AckBeforeSync) || (duplicate && planted(Defect::AckDuplicateEarly))
 }
