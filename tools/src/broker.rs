@@ -80,16 +80,15 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Starts this very program as a broker with its data in `folder`, on these addresses; it keeps so many bytes of
-    /// the disk free.
+    /// Starts this very program as a broker with its data in `folder`, on these addresses, with these settings.
     pub(crate) async fn start(
         folder: &Path,
         address: &str,
         http: &str,
-        free_bytes_min: &str,
+        settings: &[&str],
     ) -> Result<Self, Failure> {
         let failed = |error| Failure::failed(format!("cannot start the broker: {error}"));
-        let mut child = command(folder, address, http, free_bytes_min)
+        let mut child = command(folder, address, http, settings)
             .and_then(|mut it| it.spawn())
             .map_err(failed)?;
         let stdout = child.stdout.take();
@@ -137,7 +136,7 @@ async fn first_line(stdout: &mut BufReader<ChildStdout>) -> Option<Ready> {
     serde_json::from_str(&line).ok()
 }
 
-fn command(folder: &Path, address: &str, http: &str, free_bytes_min: &str) -> io::Result<Command> {
+fn command(folder: &Path, address: &str, http: &str, settings: &[&str]) -> io::Result<Command> {
     let log = File::options().create(true).append(true).open(log_file(folder))?;
     let mut command = Command::new(std::env::current_exe()?);
     // What is set for the user's own broker is not meant for this one.
@@ -147,8 +146,8 @@ fn command(folder: &Path, address: &str, http: &str, free_bytes_min: &str) -> io
         }
     }
     command
-        .args(["serve", "--output", "json", "--set"])
-        .arg(format!("storage.free_bytes_min={free_bytes_min}"))
+        .args(["serve", "--output", "json"])
+        .args(settings.iter().flat_map(|setting| ["--set", setting]))
         .args(["--listen", address, "--http", http, "--data-dir"])
         .arg(folder.join("data"))
         .stdin(Stdio::null())

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::groups::GroupsArgs;
 use super::machine::MachineArgs;
 use super::options::WorkloadArgs;
 use super::plan::Workload;
@@ -26,6 +27,8 @@ pub(crate) enum BenchCommand {
     EndToEnd(WorkloadArgs),
     /// Writers and readers together
     Mixed(WorkloadArgs),
+    /// Consumer groups: commits, heartbeats, joining, stalls, loading
+    Groups(GroupsArgs),
 }
 
 impl BenchCommand {
@@ -36,6 +39,7 @@ impl BenchCommand {
         }
         let (workload, args) = match self {
             Self::Machine(args) => return args.run(console),
+            Self::Groups(args) => return args.run(console),
             Self::Produce(args) => (Workload::Produce, args),
             Self::Consume(args) => (Workload::Consume, args),
             Self::EndToEnd(args) => (Workload::EndToEnd, args),
@@ -62,7 +66,7 @@ impl BenchCommand {
 }
 
 /// So that an interrupted run leaves no broker and no folder behind.
-async fn until_interrupted<T>(
+pub(super) async fn until_interrupted<T>(
     running: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let failed =

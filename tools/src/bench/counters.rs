@@ -22,6 +22,13 @@ pub(super) struct Counters {
     pub(super) flushes: f64,
     /// Logs in all these groups.
     pub(super) flushed_logs: f64,
+    /// Requests that ended.
+    pub(super) requests: f64,
+    /// Heartbeats of members among them.
+    pub(super) heartbeats: f64,
+    /// Shards of committed offsets that were read to their end, and the records in them.
+    pub(super) shard_loads: f64,
+    pub(super) shard_load_records: f64,
 }
 
 impl Counters {
@@ -37,6 +44,10 @@ impl Counters {
             cpu_seconds: self.cpu_seconds - earlier.cpu_seconds,
             flushes: self.flushes - earlier.flushes,
             flushed_logs: self.flushed_logs - earlier.flushed_logs,
+            requests: self.requests - earlier.requests,
+            heartbeats: self.heartbeats - earlier.heartbeats,
+            shard_loads: self.shard_loads - earlier.shard_loads,
+            shard_load_records: self.shard_load_records - earlier.shard_load_records,
         }
     }
 
@@ -45,15 +56,24 @@ impl Counters {
             cpu_seconds: sum(text, "process_cpu_seconds_total"),
             flushes: sum(text, "thalweg_syncs_total"),
             flushed_logs: sum(text, "thalweg_sync_logs_sum"),
+            requests: sum(text, "thalweg_requests_total"),
+            heartbeats: sum_where(text, "thalweg_requests_total", "request=\"group_heartbeat\""),
+            shard_loads: sum(text, "thalweg_group_shard_loads_total"),
+            shard_load_records: sum(text, "thalweg_group_shard_load_records_total"),
         }
     }
 }
 
 /// The sum of a metric over all its labels.
 fn sum(text: &str, name: &str) -> f64 {
+    sum_where(text, name, "")
+}
+
+/// The sum of a metric over its labels with `part` in them.
+fn sum_where(text: &str, name: &str, part: &str) -> f64 {
     let lines = text.lines().filter_map(|line| line.strip_prefix(name));
     // What follows is another metric, when neither labels nor the number begin there.
-    let own = lines.filter(|rest| rest.starts_with(['{', ' ']));
+    let own = lines.filter(|rest| rest.starts_with(['{', ' ']) && rest.contains(part));
     own.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
@@ -79,8 +99,17 @@ mod tests {
         let text = "# HELP thalweg_syncs_total Groups.\n\
             thalweg_syncs_total{directory=\"a b\"} 3\nthalweg_syncs_total{directory=\"c\"} 4\n\
             thalweg_syncs_total_other 100\nprocess_cpu_seconds_total 1.25\n\
-            thalweg_sync_logs_sum{directory=\"c\"} 9\nthalweg_sync_logs_count 100\n";
-        let expected = Counters { cpu_seconds: 1.25, flushes: 7.0, flushed_logs: 9.0 };
+            thalweg_sync_logs_sum{directory=\"c\"} 9\nthalweg_sync_logs_count 100\n\
+            thalweg_requests_total{door=\"native\",request=\"fetch\"} 5\n\
+            thalweg_requests_total{door=\"native\",request=\"group_heartbeat\"} 6\n";
+        let expected = Counters {
+            cpu_seconds: 1.25,
+            flushes: 7.0,
+            flushed_logs: 9.0,
+            requests: 11.0,
+            heartbeats: 6.0,
+            ..Counters::default()
+        };
         assert_eq!(Counters::parse(text), expected);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use thalweg_broker::base::own_cpu;
 use thalweg_client::{Offset, OffsetQuery};
 
 use super::chain::{Link, Verdict};
@@ -12,7 +13,6 @@ use super::number::wide;
 use super::outcome::Outcome;
 use super::payload::Payload;
 use super::plan::{Limit, Plan, Workload};
-use super::process::own_cpu;
 use super::progress::Progress;
 use super::read::{Pass, Seen, Start, read_once};
 use super::target::{Reading, Target, Used};

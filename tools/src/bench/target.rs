@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use thalweg_broker::base::process_cpu;
 use thalweg_client::{Client, ClientBuilder, DescribedTopic, NewTopic};
 
 use super::counters::Counters;
 use super::options::WorkloadArgs;
 use super::plan::Plan;
-use super::process;
 use crate::broker::Broker;
 use crate::failure::Failure;
 
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 const FREE: &str = "127.0.0.1:0";
 
 /// A run may fill a disk; it leaves so much of it.
-const FREE_BYTES_MIN: &str = "1GiB";
+const FREE_BYTES_MIN: &str = "storage.free_bytes_min=1GiB";
 
 /// The broker, and how to look at it from outside.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Target {
             made_topic: false,
         };
         if args.embedded {
-            let broker = Broker::start(folder, FREE, FREE, FREE_BYTES_MIN).await?;
+            let broker = Broker::start(folder, FREE, FREE, &[FREE_BYTES_MIN]).await?;
             target.address.clone_from(&broker.address);
             target.http = Some(broker.http.clone());
             target.embedded = Some(broker);
@@ -112,7 +112,7 @@ impl Target {
             })?),
         };
         let cpu = match &self.embedded {
-            Some(broker) => process::cpu_of(broker.pid).map(|time| time.as_secs_f64()),
+            Some(broker) => process_cpu(broker.pid).map(|time| time.as_secs_f64()),
             None => counters.map(|counters| counters.cpu_seconds),
         };
         Ok(Reading { cpu, counters })

@@ -30,7 +30,7 @@ use crate::values::{self, grouped};
 const FREE: &str = "127.0.0.1:0";
 
 /// What the demo writes is little: it runs on a disk that is nearly full, too.
-const FREE_BYTES_MIN: &str = "1MiB";
+const FREE_BYTES_MIN: &str = "storage.free_bytes_min=1MiB";
 
 /// The demo takes a few seconds; hanging for ever would prove nothing.
 const DEMO_MAX: Duration = Duration::from_secs(90);
@@ -91,7 +91,7 @@ async fn tell(folder: &Path, console: &mut Console) -> Result<(), Failure> {
     let networks = networks.len();
     title(console, &events, networks)?;
 
-    let broker = Broker::start(folder, FREE, FREE, FREE_BYTES_MIN).await?;
+    let broker = Broker::start(folder, FREE, FREE, &[FREE_BYTES_MIN]).await?;
     step(console, 1, "A broker starts", &format!("process {}, on {}", broker.pid, broker.address))?;
     detail(console, "data", &folder.join("data").display().to_string())?;
     detail(console, "metrics", &format!("http://{}/metrics", broker.http))?;
@@ -213,7 +213,7 @@ impl Stage<'_> {
             )));
         }
         let begun = Started::now();
-        let broker = Broker::start(self.folder, &address, &http, FREE_BYTES_MIN).await?;
+        let broker = Broker::start(self.folder, &address, &http, &[FREE_BYTES_MIN]).await?;
         let restart = begun.elapsed();
         let text =
             format!("process {}, in {}, same folder and ports", broker.pid, values::time(restart));

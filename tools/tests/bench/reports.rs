@@ -162,3 +162,40 @@ fn the_machine_is_measured_without_any_broker() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
 }
+
+#[test]
+fn groups_are_measured_by_every_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = thalweg();
+    command.args(["bench", "groups", "--groups", "3", "--members", "12", "--partitions", "4"]);
+    command.args(["--offsets", "2000", "--duration", "1s", "--output", "json", "--data-dir"]);
+    let measured = run(command.arg(folder.path()), b"").good().json();
+    assert_eq!(measured["workload"], "groups");
+    let figures = measured["figures"].as_array().unwrap();
+    let figure = |what: &str| {
+        let mut named = figures.iter().filter(|it| it["what"].as_str().unwrap().contains(what));
+        named.next().unwrap_or_else(|| panic!("{what}: {measured}"))
+    };
+    for what in [
+        "commits, one group of one member",
+        "a commit, 3 groups of one member, p99",
+        "flushes, 3 groups",
+        "control: bare echo, each synced, p50",
+        "heartbeats, 12 members in 3 groups",
+        "until a group of 10 is stable",
+        "longest gap of a kept partition, control",
+        "longest gap of a kept partition, members come and go",
+        "until all is loaded, 2000 offsets in 1 shard",
+        "until all is loaded, 2000 offsets in 50 shards",
+    ] {
+        assert!(figure(what)["value"].as_f64().unwrap() > 0.0, "{what}: {measured}");
+    }
+    // A commit of a lone member that no flush stands behind would be answered too early.
+    let (commits, flushes) = (figure("commits, one group"), figure("flushes, one group"));
+    let (commits, flushes) = (commits["value"].as_f64(), flushes["value"].as_f64());
+    assert!(flushes.unwrap() >= commits.unwrap() * 0.9, "{measured}");
+    // One for each offset, and one for each of the two groups.
+    assert_eq!(figure("records read, 2000 offsets in 1 shard")["value"], 2_002.0);
+    assert_eq!(figure("until a group of 10")["aim"], 1.0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files were left behind");
+}

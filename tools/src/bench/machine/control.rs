@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use thalweg_broker::base::own_cpu;
 use thalweg_client::{Acks, Compression};
 
 use super::super::latency::Percentiles;
 use super::super::number::{GB, float, length, rate, rounded, share, wide};
 use super::super::payload::Payload;
 use super::super::plan::{Durability, Plan, Workload};
-use super::super::process::own_cpu;
 use super::super::report::{Measured, Reached};
 use super::bare_loop::BareLoop;
 use super::disk;

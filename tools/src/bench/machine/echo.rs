@@ -23,6 +23,11 @@ pub(super) struct Echo<'a> {
     pub(super) synced_in: Option<&'a Path>,
 }
 
+/// Round trips of so many bytes, each written and synced in `folder` before it is answered.
+pub(in super::super) fn synced_echo(folder: &Path, bytes: usize) -> io::Result<Latencies> {
+    Echo { bytes, synced_in: Some(folder) }.run()
+}
+
 impl Echo<'_> {
     /// Measures round trips.
     pub(super) fn run(self) -> io::Result<Latencies> {

@@ -19,3 +19,4 @@ pub(super) use command::MachineArgs;
 pub(super) use control::Control;
 pub(super) use describe::Machine;
 pub(super) use disk::warm_memory;
+pub(super) use echo::synced_echo;

@@ -7,12 +7,12 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(10);
 
 /// What this process has used so far, user and system.
-pub(super) fn own_cpu() -> Option<Duration> {
+pub fn own_cpu() -> Option<Duration> {
     parse(&fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 /// What the process with this id has used so far.
-pub(super) fn cpu_of(pid: u32) -> Option<Duration> {
+pub fn process_cpu(pid: u32) -> Option<Duration> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
