@@ -1,12 +1,15 @@
-//! How fast does compaction read and rewrite a log, for each codec, next to a bare copy of the same bytes?
+//! How fast does compaction read and rewrite a log, for each codec, next to a bare copy of the same bytes; and what CPU
+//! time does it take?
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 use thalweg_protocol::batch::{BatchBuilder, BatchHeader, Compression};
 use thalweg_protocol::{
@@ -92,6 +95,13 @@ fn copy(folder: &TempDir) -> io::Result<()> {
     Ok(())
 }
 
+/// CPU time of this process, of all its threads.
+fn cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = Duration::from_secs(spent.tv_sec.unsigned_abs());
+    seconds + Duration::from_nanos(spent.tv_nsec.unsigned_abs())
+}
+
 fn compaction(criterion: &mut Criterion) {
     for codec in Compression::ALL {
         let Some(bytes) = written(codec).map(|(_, log)| log.reader().bytes_on_disk()) else {
@@ -99,12 +109,30 @@ fn compaction(criterion: &mut Criterion) {
         };
         let mut group = criterion.benchmark_group(format!("{codec}, {bytes} B"));
         group.sample_size(10).throughput(Throughput::Bytes(bytes));
+        group.sampling_mode(SamplingMode::Flat);
         group.bench_function("compact", |bencher| {
             bencher.iter_batched(
                 || written(codec),
-                |made| made.map(|(folder, log)| (folder, run(log))),
+                |made| {
+                    let (folder, log) = made?;
+                    assert!(run(log), "the benchmark cannot compact its log");
+                    Some(folder)
+                },
                 BatchSize::PerIteration,
             );
+        });
+        // Bytes for each second of CPU time.
+        group.bench_function("compact, CPU time", |bencher| {
+            bencher.iter_custom(|times| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..times {
+                    let Some((_folder, log)) = written(codec) else { continue };
+                    let before = cpu();
+                    assert!(run(log), "the benchmark cannot compact its log");
+                    spent += cpu().saturating_sub(before);
+                }
+                spent
+            });
         });
         group.bench_function("bare copy (control)", |bencher| {
             bencher.iter_batched(

@@ -1,8 +1,8 @@
 //! Tidy: the rules of the house that no compiler checks, read off the source text.
 //!
 //! Proves that packages and rooms depend one way, that functions stay within a screen, that doors hold nothing
-//! but docs and names, that clocks, prints and `unsafe` stay where they belong, and that the storage package
-//! repeats the workspace's lints. Each rule is a function from text to complaints, and has a test that feeds it
+//! but docs and names, that clocks, prints and `unsafe` stay where they belong, and that the packages with
+//! unsafe code repeat the workspace's lints. Each rule is a function from text to complaints, and has a test that feeds it
 //! a text which breaks it: a check that cannot fail would be a defect.
 #![allow(
     clippy::expect_used,
@@ -30,8 +30,8 @@ fn packages_depend_one_way() {
 }
 
 #[test]
-fn storage_repeats_the_workspace_lints() {
-    demand_none(&manifests::storage_lints(&workspace()));
+fn packages_with_unsafe_code_repeat_the_workspace_lints() {
+    demand_none(&manifests::repeated_lints(&workspace()));
 }
 
 #[test]

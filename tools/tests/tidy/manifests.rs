@@ -36,26 +36,28 @@ fn forbidden(name: &str, manifest: &str, allowed: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Complaints where the storage package's lints differ from the workspace's, but for `unsafe_code`.
-pub(crate) fn storage_lints(root: &Path) -> Vec<String> {
+/// Complaints where the lints of the packages with unsafe code differ from the workspace's, but for `unsafe_code`.
+pub(crate) fn repeated_lints(root: &Path) -> Vec<String> {
     let read = |file: &str| fs::read_to_string(root.join(file)).expect("a manifest");
-    differences(&read("Cargo.toml"), &read("broker/storage/Cargo.toml"))
+    let workspace = read("Cargo.toml");
+    let of = |folder| differences(&workspace, folder, &read(&format!("{folder}/Cargo.toml")));
+    ["broker/storage", "benches"].into_iter().flat_map(of).collect()
 }
 
-fn differences(workspace: &str, storage: &str) -> Vec<String> {
+fn differences(workspace: &str, folder: &str, manifest: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     for table in ["rust", "clippy"] {
         let mut theirs = section(workspace, &format!("[workspace.lints.{table}]"));
-        let mut ours = section(storage, &format!("[lints.{table}]"));
+        let mut ours = section(manifest, &format!("[lints.{table}]"));
         if theirs.is_empty() {
             complaints.push(format!("the workspace has no lints.{table}"));
         }
         theirs.remove("unsafe_code");
         if ours.remove("unsafe_code").is_some_and(|level| level != "\"deny\"") {
-            complaints.push("storage must deny unsafe_code".to_owned());
+            complaints.push(format!("{folder} must deny unsafe_code"));
         }
         if theirs != ours {
-            complaints.push(format!("lints.{table} of storage differ from the workspace's"));
+            complaints.push(format!("lints.{table} of {folder} differ from the workspace's"));
         }
     }
     complaints
@@ -85,5 +87,5 @@ fn a_dependency_upward_is_seen() {
 fn a_missing_lint_is_seen() {
     let workspace = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n[workspace.lints.clippy]\npanic = \"deny\"\n";
     let storage = "[lints.rust]\nunsafe_code = \"deny\"\n[lints.clippy]\n";
-    assert_eq!(differences(workspace, storage).len(), 1);
+    assert_eq!(differences(workspace, "storage", storage).len(), 1);
 }
