@@ -168,7 +168,7 @@ fn groups_are_measured_by_every_question() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = thalweg();
     command.args(["bench", "groups", "--groups", "3", "--members", "12", "--partitions", "4"]);
-    command.args(["--offsets", "2000", "--duration", "1s", "--output", "json", "--data-dir"]);
+    command.args(["--offsets", "2000", "--duration", "400ms", "--output", "json", "--data-dir"]);
     let measured = run(command.arg(folder.path()), b"").good().json();
     assert_eq!(measured["workload"], "groups");
     let figures = measured["figures"].as_array().unwrap();

@@ -180,4 +180,17 @@ mod tests {
         changed.read[40].own ^= 1;
         assert!(found(&[changed]).contains("changed"));
     }
+
+    /// An earlier check wanted whoever reads on after a killed member to come to the end of what that one had read. But
+    /// partitions move on: the second may have let go before, in good order, and a third have read the rest.
+    #[test]
+    fn what_a_killed_member_read_may_be_read_again_by_several() {
+        let published = BTreeMap::from([(0, 600)]);
+        let lives = [life(0..500, true), life(271..417, false), life(417..600, false)];
+        let verdict = judge(&lives, &published);
+        assert!(verdict.found.is_empty(), "{:?}", verdict.found);
+        assert_eq!((verdict.records, verdict.doubled, verdict.overlaps), (600, 229, 2));
+        let undisturbed = [life(0..500, false), life(271..417, false), life(417..600, false)];
+        assert_eq!(judge(&undisturbed, &published).found.len(), 2);
+    }
 }

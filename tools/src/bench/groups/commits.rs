@@ -34,7 +34,7 @@ pub(super) async fn measure(args: &GroupsArgs, folder: &Path) -> Result<Vec<Figu
     for groups in [1, usize::from(args.groups)] {
         let partitions = usize::try_from(PARTITIONS).unwrap_or(usize::MAX);
         let members = member::stable(&place, TOPIC, (groups, 1), partitions).await?;
-        let members = commit(members, WARM_UP).await?.0;
+        let members = commit(members, WARM_UP.min(args.duration)).await?.0;
         let before = place.read().await?;
         let started = Started::now();
         let (members, latencies) = commit(members, args.duration).await?;
