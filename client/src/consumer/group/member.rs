@@ -13,6 +13,8 @@
 //! A partition is *owned* from the answer that brings it, until it was let go or dropped; a heartbeat that follows a
 //! change names all that is owned.
 
+mod lives;
+mod message;
 #[cfg(test)]
 mod tests;
 
@@ -21,84 +23,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use thalweg_protocol::native::ApiError;
-use thalweg_protocol::{MemberEpoch, MemberId, TopicName, TopicPartition};
+use thalweg_protocol::{MemberEpoch, TopicPartition};
 
 use crate::clock::Instant;
 use crate::retry::Backoff;
 
-/// What a member goes by.
-#[derive(Clone, Debug)]
-pub(crate) struct Rules {
-    /// Silence of the coordinator for so long ends the membership.
-    pub(crate) session_timeout: Duration,
-    /// How long letting go of a partition may take.
-    pub(crate) drain_timeout: Duration,
-    /// Whether it has an instance id.
-    pub(crate) is_static: bool,
-    /// The pauses after failures.
-    pub(crate) backoff: Backoff,
-}
-
-/// A heartbeat to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heartbeat {
-    /// Which life sends it; comes back with the answer.
-    pub(crate) life: u64,
-    pub(crate) member: String,
-    pub(crate) epoch: MemberEpoch,
-    /// Subscription and assignor belong in it.
-    pub(crate) is_full: bool,
-    /// All that is owned; none when it is as the last heartbeat said.
-    pub(crate) owned: Option<Vec<TopicPartition>>,
-}
-
-/// What the coordinator said.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) epoch: MemberEpoch,
-    pub(crate) interval: Duration,
-    /// All that shall be owned; none when nothing has changed.
-    pub(crate) target: Option<Vec<Target>>,
-}
-
-/// A partition that shall be owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) at: TopicPartition,
-    pub(crate) topic: TopicName,
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug)]
-pub(crate) enum Failure {
-    /// It may have been heard or not.
-    NoAnswer,
-    /// The coordinator still reads what it knows of the group; no session runs out meanwhile.
-    Loading,
-    /// The member's life is over.
-    Fenced(String),
-    /// The instance id belongs to another member, for now.
-    InUse(ApiError),
-    /// It will never do.
-    Final(ApiError),
-}
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub(crate) enum Effect {
-    /// Begin to read these.
-    Take(Vec<Target>),
-    /// Finish what is in hand of these, commit, and say [`Member::let_go`], before `until`.
-    LetGo { partitions: Vec<TopicPartition>, until: Instant },
-    /// These are lost: stop reading them at once, commit nothing.
-    Drop { partitions: Vec<TopicPartition>, reason: String },
-    /// The coordinator knows the member.
-    Joined,
-    /// The member is out of the group.
-    Left,
-    /// There can be no membership.
-    Fail(ApiError),
-}
+use lives::fresh;
+pub(crate) use message::{Answer, Effect, Failure, Heartbeat, Rules, Target};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -316,75 +247,9 @@ impl Member {
         }
     }
 
-    /// There is no coordinator to ask, and never will be.
-    pub(crate) fn refused(&mut self, error: ApiError, effects: &mut Vec<Effect>) {
-        if !self.is_out() {
-            self.fail(error, effects);
-        }
-    }
-
     /// Sends the next heartbeat at once.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.due = self.due.min(now);
-    }
-
-    /// The life that the coordinator knew as `life` is over: others may already read what it had.
-    pub(crate) fn fenced(
-        &mut self,
-        life: u64,
-        reason: &str,
-        now: Instant,
-        effects: &mut Vec<Effect>,
-    ) {
-        if life == self.life && self.phase == Phase::Joined {
-            self.in_flight = false;
-            self.due = now;
-            self.fence(reason, now, effects);
-        }
-    }
-
-    fn fence(&mut self, reason: &str, now: Instant, effects: &mut Vec<Effect>) {
-        self.drop_all(reason, effects);
-        if let Phase::Leaving(_) = self.phase {
-            self.phase = Phase::Out;
-            effects.push(Effect::Left);
-            return;
-        }
-        self.begin_life(now);
-    }
-
-    fn begin_life(&mut self, now: Instant) {
-        self.life += 1;
-        self.id = fresh(&mut self.rng);
-        self.epoch = MemberEpoch::JOIN;
-        self.phase = Phase::Joining;
-        self.in_flight = false;
-        self.is_full = true;
-        self.has_changed = true;
-        self.heard = now;
-        self.due = self.due.max(now);
-    }
-
-    fn fail(&mut self, error: ApiError, effects: &mut Vec<Effect>) {
-        self.drop_all(&error.message, effects);
-        self.phase = Phase::Failed;
-        effects.push(Effect::Fail(error));
-    }
-
-    fn drop_all(&mut self, reason: &str, effects: &mut Vec<Effect>) {
-        let partitions: Vec<_> = std::mem::take(&mut self.owned).into_keys().collect();
-        if !partitions.is_empty() {
-            effects.push(Effect::Drop { partitions, reason: reason.to_owned() });
-        }
-    }
-
-    /// Time passes: a coordinator that was silent for a whole session has given the member up.
-    pub(crate) fn tick(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self.phase == Phase::Joined && now >= self.heard + self.rules.session_timeout {
-            let silent_ms = (now - self.heard).as_millis();
-            self.due = now;
-            self.fence(&format!("no answer of the coordinator for {silent_ms} ms"), now, effects);
-        }
     }
 
     /// The application is done with these partitions, and what it is done with is committed.
@@ -399,48 +264,4 @@ impl Member {
             self.due = self.due.min(now);
         }
     }
-
-    /// Leaves as soon as nothing is in flight. A static member that leaves for a while keeps its partitions.
-    pub(crate) fn leave(&mut self, for_good: bool, now: Instant, effects: &mut Vec<Effect>) {
-        match self.phase {
-            Phase::Out | Phase::Failed => effects.push(Effect::Left),
-            // Nobody knows it, unless a heartbeat is on its way.
-            Phase::Joining
-                if !self.in_flight && self.epoch == MemberEpoch::JOIN && self.is_new() =>
-            {
-                self.phase = Phase::Out;
-                effects.push(Effect::Left);
-            }
-            Phase::Leaving(_) => {}
-            Phase::Joining | Phase::Joined => {
-                let is_kept = self.rules.is_static && !for_good;
-                let epoch =
-                    if is_kept { MemberEpoch::LEAVE_FOR_A_WHILE } else { MemberEpoch::LEAVE };
-                self.phase = Phase::Leaving(epoch);
-                self.due = now;
-            }
-        }
-    }
-
-    /// Whether no heartbeat of this life was ever sent.
-    const fn is_new(&self) -> bool {
-        self.has_changed && self.is_full
-    }
-
-    /// Gives up all that is owned, before leaving for want of an application that reads.
-    pub(crate) fn give_up(&mut self, reason: &str, effects: &mut Vec<Effect>) {
-        self.drop_all(reason, effects);
-    }
-
-    /// Comes back after it has left.
-    pub(crate) fn join_again(&mut self, now: Instant) {
-        if self.phase == Phase::Out {
-            self.due = now;
-            self.begin_life(now);
-        }
-    }
-}
-
-fn fresh(rng: &mut Rng) -> String {
-    MemberId::from_bytes(rng.u128(..).to_be_bytes()).to_string()
 }

@@ -8,7 +8,7 @@ mod coordinator;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thalweg_protocol::{ErrorCode, PartitionIndex, TopicId};
+use thalweg_protocol::{ErrorCode, PartitionIndex, TopicId, TopicName};
 
 use super::*;
 use crate::clock::now;

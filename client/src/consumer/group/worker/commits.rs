@@ -1,26 +1,22 @@
 //! Commits: one in flight at a time, in the order in which they were asked for.
 
+mod sending;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg_protocol::native::{
-    CommitOffsetsRequest, CommitOffsetsResponse, CommitPartition, CommitTopic,
-};
-use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, TopicName, TopicPartition};
+use thalweg_protocol::{LeaderEpoch, Offset, TopicName, TopicPartition};
 use tokio::sync::oneshot;
 
-use super::super::event::{GroupEvent, GroupPartition};
+use super::super::event::GroupEvent;
 use super::Worker;
-use super::calls::{Outcome, failure};
 use super::partitions::is_gone;
-use crate::clock::{Instant, millis, now};
-use crate::consumer::commit::{CommitError, FailedCommit};
-use crate::consumer::group::member::{Failure, Member};
+use crate::clock::{Instant, now};
+use crate::consumer::commit::CommitError;
 use crate::consumer::position::Activity;
 use crate::consumer::progress::Progress;
 use crate::error::CallError;
-use crate::pool::Lane;
 use crate::retry::Backoff;
 
 /// One offset on its way.
@@ -183,151 +179,6 @@ impl Worker {
         self.send_commit(now);
     }
 
-    fn send_commit(&mut self, now: Instant) {
-        if self.commits.in_flight {
-            return;
-        }
-        while self.commits.queue.front().is_some_and(|first| now >= first.deadline) {
-            if let Some(first) = self.commits.queue.pop_front() {
-                let (waited, last) = (now - first.begun, first.last.clone());
-                let waited_ms = u64::from(millis(waited));
-                let group = self.group.clone();
-                let error = CommitError::Unreachable { group, waited_ms, last };
-                self.finish(first, Err(error));
-            }
-        }
-        let Some(first) = self.commits.queue.front() else {
-            return;
-        };
-        self.wake_at = self.wake_at.min(first.deadline);
-        if let Some(retry_at) = self.commits.retry_at.filter(|at| *at > now) {
-            self.wake_at = self.wake_at.min(retry_at);
-            return;
-        }
-        let life = self.member.as_ref().map(Member::life);
-        if first.life.is_some_and(|asked| Some(asked) != life) {
-            if let Some(first) = self.commits.queue.pop_front() {
-                let (group, message) = (self.group.clone(), first.last.to_string());
-                self.finish(first, Err(CommitError::NotMember { group, message }));
-            }
-            return;
-        }
-        let (Some(address), Some((member, epoch))) = (self.coordinator.clone(), self.asks_as())
-        else {
-            return;
-        };
-        if self.commits.needs_epoch {
-            return;
-        }
-        let Some(mut sent) = self.commits.queue.pop_front() else {
-            return;
-        };
-        sent.life = life;
-        self.commits.in_flight = true;
-        let request = CommitOffsetsRequest {
-            group: self.group.clone(),
-            member,
-            epoch,
-            topics: topics(&sent.items),
-        };
-        let (router, deadline) = (self.router.clone(), sent.deadline);
-        let timeout = self.router.options().request_timeout.min(deadline - now);
-        self.outcomes.push(Box::pin(async move {
-            let answer = router.pool().call(&address, Lane::Control, &request, timeout).await;
-            Outcome::Committed { sent, answer }
-        }));
-    }
-
-    pub(super) fn committed(
-        &mut self,
-        mut sent: Sent,
-        answer: Result<CommitOffsetsResponse, CallError>,
-    ) {
-        self.commits.in_flight = false;
-        let now = now();
-        match answer {
-            Ok(answer) => {
-                self.commits.backoff.reset();
-                let outcome = self.outcome(&sent.items, answer);
-                self.finish(sent, outcome);
-            }
-            Err(error) => {
-                self.lose_coordinator(&error);
-                if error.code() == Some(ErrorCode::StaleMemberEpoch)
-                    && let Some(member) = &mut self.member
-                {
-                    self.commits.needs_epoch = true;
-                    member.hurry(now);
-                }
-                sent.last = error.clone();
-                match failure(error) {
-                    Failure::Fenced(message) => self.fenced_by_commit(sent, message, now),
-                    Failure::Final(error) => {
-                        let (group, code, message) =
-                            (self.group.clone(), error.code, error.message);
-                        self.finish(sent, Err(CommitError::Refused { group, code, message }));
-                    }
-                    _ => {
-                        let pause = self.commits.backoff.next(fastrand::f64());
-                        self.commits.retry_at = Some(now + pause);
-                        self.commits.queue.push_front(sent);
-                    }
-                }
-            }
-        }
-    }
-
-    fn fenced_by_commit(&mut self, sent: Sent, message: String, now: Instant) {
-        let mut effects = Vec::new();
-        if let (Some(member), Some(life)) = (&mut self.member, sent.life) {
-            member.fenced(life, &message, now, &mut effects);
-        }
-        let group = self.group.clone();
-        self.finish(sent, Err(CommitError::NotMember { group, message }));
-        self.perform(effects, now);
-    }
-
-    /// What the answer says about each offset.
-    fn outcome(
-        &self,
-        items: &[CommitItem],
-        answer: CommitOffsetsResponse,
-    ) -> Result<(), CommitError> {
-        let mut failed = Vec::new();
-        let mut answers = answer.topics.into_iter().flat_map(|topic| {
-            let id = topic.topic;
-            topic.partitions.into_iter().map(move |one| (id, one))
-        });
-        for item in items {
-            let answered = answers
-                .next()
-                .filter(|(topic, one)| TopicPartition::new(*topic, one.partition) == item.at);
-            let error = match answered {
-                Some((_, one)) => one.error.map(|error| (error.code, error.message)),
-                None => Some((ErrorCode::Internal, "the answer leaves it out".to_owned())),
-            };
-            match error {
-                None => {
-                    if let Some(progress) = &item.progress {
-                        progress.commit(item.offset);
-                    }
-                }
-                Some((code, message)) => failed.push(FailedCommit {
-                    partition: GroupPartition {
-                        topic: item.topic.clone(),
-                        partition: item.at.partition,
-                    },
-                    code,
-                    message,
-                }),
-            }
-        }
-        if failed.is_empty() {
-            return Ok(());
-        }
-        Err(CommitError::Partitions { group: self.group.clone(), failed, of: items.len() })
-    }
-
     fn finish(&mut self, sent: Sent, outcome: Result<(), CommitError>) {
         match sent.purpose {
             Purpose::Explicit(reply) => drop(reply.send(outcome)),
@@ -355,21 +206,4 @@ impl Worker {
         self.shared.board().push_event(event.clone(), Vec::new());
         self.tell(&event);
     }
-}
-
-fn topics(items: &[CommitItem]) -> Vec<CommitTopic> {
-    let mut topics: Vec<CommitTopic> = Vec::new();
-    for item in items {
-        let partition = CommitPartition {
-            partition: item.at.partition,
-            offset: item.offset,
-            leader_epoch: item.leader_epoch,
-            metadata: item.metadata.clone(),
-        };
-        match topics.last_mut() {
-            Some(last) if last.topic == item.at.topic => last.partitions.push(partition),
-            _ => topics.push(CommitTopic { topic: item.at.topic, partitions: vec![partition] }),
-        }
-    }
-    topics
 }
