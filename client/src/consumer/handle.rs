@@ -107,6 +107,7 @@ impl Consumer {
             options: options.clone(),
             shared: shared.clone(),
             stop: stop.clone(),
+            known: None,
         };
         let mut consumer = Self {
             router,

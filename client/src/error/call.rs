@@ -112,6 +112,9 @@ pub enum CallError {
     /// No broker is known that could be asked.
     #[error("no broker is known that leads the partition")]
     NoLeader,
+    /// No broker is known that keeps the group, or it does not know the member yet.
+    #[error("no broker is known that keeps the group")]
+    NoCoordinator,
     /// The client, producer or consumer was closed meanwhile.
     #[error("closed")]
     Closed,
@@ -125,6 +128,7 @@ impl CallError {
             | Self::Handshake { .. }
             | Self::Resting { .. }
             | Self::NoLeader
+            | Self::NoCoordinator
             | Self::Lost { sent: false, .. } => Retry::AfterRefresh,
             Self::Busy { .. } => Retry::Later,
             Self::Lost { .. } | Self::TimedOut { .. } | Self::Undecodable { .. } => {

@@ -1,6 +1,8 @@
 //! One coordinator in memory: members join, partitions are shared evenly and move when they were let go, offsets are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thalweg_protocol::codec::Reader;
@@ -9,13 +11,15 @@ use thalweg_protocol::native::{
     Api, ApiError, AssignedTopic, CommitOffsetsRequest, CommitOffsetsResponse, FetchOffsetsRequest,
     FetchOffsetsResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupCoordinator,
     GroupHeartbeatRequest, GroupHeartbeatResponse, GroupPartitionResult, GroupTopicResult,
-    PartitionOffset, RequestHeader, ResponseHeader, TopicOffsets,
+    PartitionOffset, RequestHeader, ResponseHeader, TopicOffsets, Wire,
 };
 use thalweg_protocol::{
     BrokerId, ErrorCode, LeaderEpoch, MemberEpoch, Offset, PartitionIndex, TimestampMs, TopicId,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
+use super::chaos::Chaos;
 use super::serve::Server;
 use super::{State, Topic};
 
@@ -23,6 +27,8 @@ type At = (TopicId, i32);
 
 #[derive(Default)]
 pub struct FakeMember {
+    heard: Option<Instant>,
+    session: Duration,
     epoch: i32,
     topics: Vec<String>,
     owned: BTreeSet<At>,
@@ -36,6 +42,19 @@ pub struct Groups {
     pub coordinator: usize,
     /// So many requests are answered *loading* first.
     pub loading: usize,
+    /// Commits are neither made nor answered before this lets them.
+    pub commit_gate: Option<Arc<Semaphore>>,
+    /// Heartbeats of members with an instance id are refused: somebody else has it.
+    pub instances_in_use: bool,
+    /// So many questions for offsets are answered with an error for each partition.
+    pub offsets_unknown: usize,
+    pub chaos: Chaos,
+    /// Commits and leavings, as they were carried out.
+    pub log: Vec<&'static str>,
+    /// Questions for offsets.
+    pub asked: usize,
+    /// Offsets that went back.
+    pub went_back: usize,
     pub members: BTreeMap<String, FakeMember>,
     pub offsets: BTreeMap<(String, At), (i64, i32, String)>,
     /// Heartbeats by member, as they came.
@@ -55,6 +74,23 @@ impl Groups {
         self.members.remove(member);
         self.epoch += 1;
     }
+
+    fn fence_any(&mut self) {
+        if let Some(member) = self.members.keys().next().cloned() {
+            self.fence(&member);
+        }
+    }
+
+    /// Takes those for dead that were silent for a session.
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let is_silent =
+            |member: &FakeMember| member.heard.is_some_and(|heard| now >= heard + member.session);
+        let silent: Vec<_> = self.members.iter().filter(|(_, member)| is_silent(member)).collect();
+        for member in silent.into_iter().map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            self.fence(&member);
+        }
+    }
 }
 
 impl Server {
@@ -64,7 +100,7 @@ impl Server {
         header: &RequestHeader,
         body: Reader,
         answers: &mpsc::UnboundedSender<Vec<Bytes>>,
-    ) {
+    ) -> Option<()> {
         let mut state = self.state.lock().unwrap();
         if api == Api::FindCoordinator {
             let request: FindCoordinatorRequest = decode_body(body).unwrap();
@@ -80,11 +116,12 @@ impl Server {
             };
             let coordinators = request.groups.into_iter().map(found).collect();
             Self::reply(header, answers, &FindCoordinatorResponse { coordinators });
-            return;
+            return Some(());
         }
         let refuse = |code, message: &str| {
             let failed = ResponseHeader::failed(header.correlation, ApiError::new(code, message));
             let _ = answers.send(error_frame(&failed));
+            Some(())
         };
         if usize::try_from(self.id).unwrap() != state.groups.coordinator {
             return refuse(ErrorCode::NotCoordinator, "another broker is");
@@ -93,20 +130,84 @@ impl Server {
             state.groups.loading -= 1;
             return refuse(ErrorCode::CoordinatorLoading, "loading");
         }
-        match api {
-            Api::GroupHeartbeat => match heartbeat(&mut state, decode_body(body).unwrap()) {
-                Ok(answer) => Self::reply(header, answers, &answer),
-                Err(code) => refuse(code, "unknown member"),
-            },
-            Api::CommitOffsets => match commit(&mut state, decode_body(body).unwrap()) {
-                Ok(answer) => Self::reply(header, answers, &answer),
-                Err(code) => refuse(code, "unknown member"),
-            },
-            Api::FetchOffsets => {
-                let request = decode_body(body).unwrap();
-                Self::reply(header, answers, &fetch(&state, request));
+        let fate = state.groups.chaos.draw().unwrap_or_default();
+        match fate {
+            "mute" => return Some(()),
+            "cut" => return None,
+            "moved" => return refuse(ErrorCode::NotCoordinator, "it moved, and is here again"),
+            "fenced" => state.groups.fence_any(),
+            _ => {}
+        }
+        let gate = state.groups.commit_gate.clone().filter(|_| api == Api::CommitOffsets);
+        if let Some(gate) = gate {
+            drop(state);
+            let (server, header, answers) = (self.clone(), header.clone(), answers.clone());
+            let request: CommitOffsetsRequest = decode_body(body).unwrap();
+            tokio::spawn(async move {
+                gate.acquire().await.unwrap().forget();
+                let outcome = commit(&mut server.state.lock().unwrap(), request);
+                Self::say(&header, &answers, outcome);
+            });
+            return Some(());
+        }
+        let Some(answer) = Self::carry_out(&mut state, api, header, body) else {
+            return refuse(ErrorCode::UnsupportedVersion, api.name());
+        };
+        match fate {
+            "done and mute" => {}
+            "done and cut" => return None,
+            "late" => {
+                let (wait, answers) = (state.groups.chaos.delay_ms(), answers.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(wait)).await;
+                    answers.send(answer)
+                });
             }
-            other => refuse(ErrorCode::UnsupportedVersion, other.name()),
+            _ => {
+                if fate == "twice" {
+                    let _ = answers.send(answer.clone());
+                }
+                let _ = answers.send(answer);
+            }
+        }
+        Some(())
+    }
+
+    /// The answer, on the wire.
+    fn carry_out(
+        state: &mut State,
+        api: Api,
+        header: &RequestHeader,
+        body: Reader,
+    ) -> Option<Vec<Bytes>> {
+        let (told, mut listens) = mpsc::unbounded_channel();
+        match api {
+            Api::GroupHeartbeat => {
+                Self::say(header, &told, heartbeat(state, decode_body(body).unwrap()));
+            }
+            Api::CommitOffsets => {
+                Self::say(header, &told, commit(state, decode_body(body).unwrap()));
+            }
+            Api::FetchOffsets => {
+                Self::reply(header, &told, &fetch(state, decode_body(body).unwrap()));
+            }
+            _ => return None,
+        }
+        listens.try_recv().ok()
+    }
+
+    fn say<T: Wire>(
+        header: &RequestHeader,
+        answers: &mpsc::UnboundedSender<Vec<Bytes>>,
+        outcome: Result<T, ErrorCode>,
+    ) {
+        match outcome {
+            Ok(answer) => Self::reply(header, answers, &answer),
+            Err(code) => {
+                let error = ApiError::new(code, "planned");
+                let failed = ResponseHeader::failed(header.correlation, error);
+                let _ = answers.send(error_frame(&failed));
+            }
         }
     }
 }
@@ -117,6 +218,10 @@ fn heartbeat(
 ) -> Result<GroupHeartbeatResponse, ErrorCode> {
     let epoch = request.epoch.get();
     state.groups.heartbeats.push((request.member.clone(), epoch));
+    if request.instance.is_some() && state.groups.instances_in_use {
+        return Err(ErrorCode::InstanceInUse);
+    }
+    state.groups.expire();
     let answer = |epoch, target| GroupHeartbeatResponse {
         epoch: MemberEpoch::new(epoch),
         heartbeat_interval_ms: 20,
@@ -124,6 +229,7 @@ fn heartbeat(
     };
     if epoch < 0 {
         state.groups.fence(&request.member);
+        state.groups.log.push("leave");
         return Ok(answer(epoch, None));
     }
     if epoch == 0 && !state.groups.members.contains_key(&request.member) {
@@ -144,6 +250,8 @@ fn heartbeat(
         .collect();
     let group_epoch = groups.epoch;
     let member = groups.members.get_mut(&request.member).unwrap();
+    member.heard = Some(Instant::now());
+    member.session = Duration::from_millis(request.session_timeout_ms.into());
     if let Some(wanted) = request.subscription {
         member.topics = wanted.names;
     }
@@ -190,27 +298,39 @@ fn commit(
     request: CommitOffsetsRequest,
 ) -> Result<CommitOffsetsResponse, ErrorCode> {
     state.groups.commits += 1;
+    state.groups.log.push("commit");
+    let mut may_own = None;
     if !request.member.is_empty() {
         let member = state.groups.members.get(&request.member).ok_or(ErrorCode::UnknownMember)?;
         if member.epoch != request.epoch.get() {
             return Err(ErrorCode::StaleMemberEpoch);
         }
+        may_own = Some(member.assigned.union(&member.owned).copied().collect::<BTreeSet<At>>());
     }
     let mut topics = Vec::new();
     for topic in request.topics {
         let mut partitions = Vec::new();
         for one in topic.partitions {
-            let key = (request.group.clone(), (topic.topic, one.partition.get()));
+            let at = (topic.topic, one.partition.get());
             let value = (one.offset.get(), one.leader_epoch.get(), one.metadata);
-            state.groups.offsets.insert(key, value);
-            partitions.push(GroupPartitionResult { partition: one.partition, error: None });
+            let is_owned = may_own.as_ref().is_none_or(|owned| owned.contains(&at));
+            let error = (!is_owned).then(|| ApiError::new(ErrorCode::NotOwned, "not owned"));
+            if is_owned {
+                let before = state.groups.offsets.insert((request.group.clone(), at), value);
+                let went_back = before.is_some_and(|(offset, _, _)| offset > one.offset.get());
+                state.groups.went_back += usize::from(went_back);
+            }
+            partitions.push(GroupPartitionResult { partition: one.partition, error });
         }
         topics.push(GroupTopicResult { topic: topic.topic, partitions });
     }
     Ok(CommitOffsetsResponse { topics })
 }
 
-fn fetch(state: &State, request: FetchOffsetsRequest) -> FetchOffsetsResponse {
+fn fetch(state: &mut State, request: FetchOffsetsRequest) -> FetchOffsetsResponse {
+    state.groups.asked += 1;
+    let is_unknown = state.groups.offsets_unknown > 0;
+    state.groups.offsets_unknown = state.groups.offsets_unknown.saturating_sub(1);
     let mut topics = Vec::new();
     for topic in request.topics.unwrap_or_default() {
         let of = |partition: PartitionIndex| {
@@ -219,7 +339,7 @@ fn fetch(state: &State, request: FetchOffsetsRequest) -> FetchOffsetsResponse {
             let (offset, epoch, metadata) = found.unwrap_or((-1, -1, String::new()));
             PartitionOffset {
                 partition,
-                error: None,
+                error: is_unknown.then(|| ApiError::new(ErrorCode::CoordinatorLoading, "planned")),
                 offset: Offset::new(offset),
                 leader_epoch: LeaderEpoch::new(epoch),
                 metadata,

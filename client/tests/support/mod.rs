@@ -12,6 +12,7 @@
     reason = "tests fail by panicking, and each test binary uses its own part"
 )]
 
+pub mod chaos;
 pub mod faults;
 pub mod groups;
 pub mod log;

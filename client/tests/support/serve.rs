@@ -137,7 +137,7 @@ impl Server {
             | Api::DescribeGroups
             | Api::ListGroups
             | Api::DeleteGroups
-            | Api::DeleteOffsets => self.group(api, &header, body, answers),
+            | Api::DeleteOffsets => return self.group(api, &header, body, answers),
             Api::CompactTopics => panic!("nobody asked for compaction"),
             Api::Authenticate => panic!("nobody asked for authentication"),
         }

@@ -6,7 +6,8 @@
 //! - `Joining -> Joined`: the coordinator answered.
 //! - `Joined -> Joining`: the coordinator does not know the member, has fenced it, or was silent for a whole session:
 //!   all partitions are dropped at once, and the member begins a new life.
-//! - `Joined, Joining -> Leaving -> Out`: it was told to leave, and the coordinator heard it.
+//! - `Joined, Joining -> Leaving -> Out`: it was told to leave, and the coordinator heard it. From when it *retires*, a
+//!   little before, it takes nothing new, and a life that ends is the last one.
 //! - `Out -> Joining`: it was told to come back.
 //! - `Joining -> Failed`, `Joined -> Failed`: the coordinator says that it will never do.
 //!
@@ -22,7 +23,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
-use thalweg_protocol::native::ApiError;
 use thalweg_protocol::{MemberEpoch, TopicPartition};
 
 use crate::clock::Instant;
@@ -59,14 +59,18 @@ pub(crate) struct Member {
     id: String,
     epoch: MemberEpoch,
     owned: BTreeMap<TopicPartition, Hold>,
-    in_flight: bool,
+    /// When the heartbeat was sent that waits for its answer.
+    in_flight: Option<Instant>,
     /// The next heartbeat says everything, since the last one may not have been heard.
     is_full: bool,
     /// What is owned has changed since the last heartbeat.
     has_changed: bool,
+    /// It leaves as soon as its last commit is answered.
+    retires: bool,
     due: Instant,
     interval: Duration,
-    /// When the coordinator was last heard in this life.
+    /// When the coordinator was last heard in this life: when it was asked, since that is the latest moment from which it
+    /// may count the session.
     heard: Instant,
     in_use_since: Option<Instant>,
     backoff: Backoff,
@@ -83,9 +87,10 @@ impl Member {
             life: 0,
             epoch: MemberEpoch::JOIN,
             owned: BTreeMap::new(),
-            in_flight: false,
+            in_flight: None,
             is_full: true,
             has_changed: true,
+            retires: false,
             due: now,
             interval: Duration::from_secs(1),
             heard: now,
@@ -122,21 +127,28 @@ impl Member {
     /// When to look again, if nothing happens before.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let ends = (self.phase == Phase::Joined).then(|| self.heard + self.rules.session_timeout);
-        let due = (!self.in_flight && !self.is_out()).then_some(self.due);
+        let due = self.may_speak().then_some(self.due);
         match (ends, due) {
             (Some(ends), Some(due)) => Some(ends.min(due)),
             (one, other) => one.or(other),
         }
     }
 
+    /// Whether there is something to say: not while an answer is waited for, nor to join only to leave again.
+    fn may_speak(&self) -> bool {
+        let joins = self.phase == Phase::Joining && !self.retires;
+        self.in_flight.is_none()
+            && (joins || matches!(self.phase, Phase::Joined | Phase::Leaving(_)))
+    }
+
     /// The heartbeat that is due, if one is.
     pub(crate) fn heartbeat(&mut self, now: Instant) -> Option<Heartbeat> {
-        if self.in_flight || self.is_out() || now < self.due {
+        if !self.may_speak() || now < self.due {
             return None;
         }
-        self.in_flight = true;
+        self.in_flight = Some(now);
         let is_full = self.is_full && !matches!(self.phase, Phase::Leaving(_));
-        let says_owned = is_full || self.has_changed;
+        let says_owned = (is_full || self.has_changed) && !self.retires;
         self.has_changed = false;
         Some(Heartbeat {
             life: self.life,
@@ -158,33 +170,32 @@ impl Member {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if life != self.life || !self.in_flight {
+        if life != self.life {
             return;
         }
-        self.in_flight = false;
-        self.backoff.reset();
         if matches!(self.phase, Phase::Leaving(_)) {
+            // An answer to a heartbeat that was on its way before says nothing of the leaving.
             if answer.epoch.get() <= 0 {
                 self.phase = Phase::Out;
                 effects.push(Effect::Left);
-            } else {
-                // This heartbeat was on its way before the member was told to leave.
-                self.epoch = answer.epoch;
-                self.due = now;
             }
             return;
         }
+        let Some(asked) = self.in_flight.take() else {
+            return;
+        };
+        self.backoff.reset();
         if self.phase == Phase::Joining {
             effects.push(Effect::Joined);
         }
         self.phase = Phase::Joined;
         self.epoch = answer.epoch;
-        self.heard = now;
+        self.heard = asked;
         self.is_full = false;
         self.in_use_since = None;
         self.interval = answer.interval;
         self.due = now + self.interval;
-        if let Some(target) = answer.target {
+        if let Some(target) = answer.target.filter(|_| !self.retires) {
             self.aim(target, now, effects);
         }
         if self.has_changed {
@@ -225,15 +236,15 @@ impl Member {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
-        if life != self.life || !self.in_flight {
+        let Some(asked) = self.in_flight.filter(|_| life == self.life) else {
             return;
-        }
-        self.in_flight = false;
+        };
+        self.in_flight = None;
         self.is_full = true;
         let chance = self.rng.f64();
         self.due = now + self.backoff.next(chance);
         match failure {
-            Failure::Loading => self.heard = now,
+            Failure::Loading => self.heard = asked,
             Failure::NoAnswer => {}
             Failure::Fenced(reason) => self.fence(&reason, now, effects),
             Failure::InUse(error) => {

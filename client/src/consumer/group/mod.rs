@@ -9,10 +9,12 @@
 //! committed by itself only when all below was handed out and followed by the next call.
 
 mod event;
+mod known;
 mod member;
 mod options;
 mod worker;
 
 pub use event::{AssignedPartition, Event, GroupEvent, GroupPartition};
+pub(crate) use known::Known;
 pub(crate) use options::GroupOptions;
 pub(crate) use worker::{Command, CommitItem, GroupHandle, GroupStart};

@@ -136,6 +136,10 @@ impl ConsumerBuilder {
 
     /// Where to begin in a subscribed partition for which the group has committed nothing; default is
     /// [`StartAt::Earliest`], so that nothing is missed. With [`StartAt::Committed`] it is an error.
+    ///
+    /// With [`StartAt::Latest`] a partition that is added after this consumer was built, or whose topic is, is read from
+    /// its beginning all the same: whatever is in it came after. And the place is committed as soon as it is found (but
+    /// for [`Self::manual_commit`]), so that whoever has the partition next does not begin at a later end.
     pub const fn start_at(mut self, start: StartAt) -> Self {
         self.options.group.start = start;
         self
@@ -190,7 +194,8 @@ impl ConsumerBuilder {
         self
     }
 
-    /// How long closing may take: the last commit, and leaving; default 5 s.
+    /// How long closing may take; default 5 s. The last commit is waited for during three quarters of it, and only then,
+    /// answered or not, the member leaves.
     pub const fn close_timeout(mut self, timeout: Duration) -> Self {
         self.options.group.close_timeout = timeout;
         self

@@ -20,12 +20,13 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::event::GroupEvent;
+use super::known::Known;
 use super::member::{Effect, Failure, Member, Rules};
 use crate::clock::{Instant, now};
 use crate::consumer::commit::CommitError;
 use crate::consumer::fetcher::Shared;
 use crate::consumer::options::ConsumerOptions;
-use crate::error::ConsumeError;
+use crate::error::{CallError, ConsumeError};
 use crate::retry::Backoff;
 use crate::router::Router;
 
@@ -48,8 +49,16 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct GroupHandle {
     commands: mpsc::Sender<Command>,
-    /// The member's id in its present life; empty without a membership.
-    member: Arc<Mutex<String>>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+/// What the handle may see of the member.
+#[derive(Debug, Default)]
+struct Shown {
+    /// Its id in its present life; empty without a membership.
+    member: String,
+    /// Why the last heartbeat came to nothing.
+    trouble: Option<CallError>,
 }
 
 /// Commands that wait.
@@ -65,7 +74,12 @@ impl GroupHandle {
     }
 
     pub(crate) fn member_id(&self) -> String {
-        self.member.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).member.clone()
+    }
+
+    /// Why the member is not in the group yet.
+    pub(crate) fn trouble(&self) -> Option<CallError> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
     }
 }
 
@@ -75,6 +89,8 @@ pub(crate) struct GroupStart {
     pub(crate) options: Arc<ConsumerOptions>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) stop: CancellationToken,
+    /// What there was to read when the consumer was made; none where that makes no difference.
+    pub(crate) known: Option<Known>,
 }
 
 pub(crate) struct Worker {
@@ -83,10 +99,11 @@ pub(crate) struct Worker {
     group: String,
     shared: Arc<Shared>,
     stop: CancellationToken,
+    known: Option<Known>,
     commands: mpsc::Receiver<Command>,
     /// None without a membership.
     member: Option<Member>,
-    shown_member: Arc<Mutex<String>>,
+    shown: Arc<Mutex<Shown>>,
     /// Told once: the coordinator knows the member, or never will.
     joined: Option<oneshot::Sender<Result<(), ConsumeError>>>,
     coordinator: Option<Arc<str>>,
@@ -125,8 +142,8 @@ impl GroupStart {
         };
         let is_member = group.subscription.is_some();
         let member = is_member.then(|| Member::new(rules, fastrand::Rng::new(), begun));
-        let shown = member.as_ref().map(|member| member.id().to_owned()).unwrap_or_default();
-        let shown_member = Arc::new(Mutex::new(shown));
+        let id = member.as_ref().map(|member| member.id().to_owned()).unwrap_or_default();
+        let shown = Arc::new(Mutex::new(Shown { member: id, trouble: None }));
         self.shared.board().hold_open(is_member);
         let worker = Worker {
             group: group.group.clone().unwrap_or_default(),
@@ -137,9 +154,10 @@ impl GroupStart {
             options: self.options,
             shared: self.shared,
             stop: self.stop,
+            known: self.known,
             commands,
             member,
-            shown_member: shown_member.clone(),
+            shown: shown.clone(),
             joined: Some(joined),
             coordinator: None,
             finding: false,
@@ -156,7 +174,7 @@ impl GroupStart {
             wake_at: begun,
         };
         tokio::spawn(worker.run());
-        (GroupHandle { commands: sender, member: shown_member }, hears)
+        (GroupHandle { commands: sender, shown }, hears)
     }
 }
 
@@ -170,7 +188,7 @@ impl Worker {
                 self.end();
                 return;
             }
-            let is_closing = self.closing.is_some();
+            let is_closing = self.closing.as_ref().is_some_and(Closing::is_last);
             tokio::select! {
                 () = stop.cancelled(), if !is_closing => self.close(false, None),
                 Some(command) = self.commands.recv(), if !is_closing => self.carry_out(command),
@@ -190,7 +208,7 @@ impl Worker {
         if let Some(member) = &mut self.member {
             member.tick(now, &mut effects);
         }
-        self.perform(effects, now);
+        self.perform(effects);
         self.look_at_polls(now);
         self.let_go_of_what_is_done(now);
         self.find_coordinator(now);
@@ -207,15 +225,12 @@ impl Worker {
 
     fn carry_out(&mut self, command: Command) {
         match command {
-            Command::Commit { items, reply } => {
-                let deadline = now() + self.router.options().api_timeout;
-                self.commits.explicit(items, reply, deadline);
-            }
+            Command::Commit { items, reply } => self.commit_explicitly(items, reply),
             Command::Close { for_good, reply } => self.close(for_good, Some(reply)),
         }
     }
 
-    fn perform(&mut self, effects: Vec<Effect>, now: Instant) {
+    fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Take(targets) => self.begin(targets),
@@ -232,14 +247,18 @@ impl Worker {
             }
         }
         self.hold_board_open();
-        let _ = now;
     }
 
     fn show_member(&self) {
         if let Some(member) = &self.member {
-            let mut shown = self.shown_member.lock().unwrap_or_else(PoisonError::into_inner);
-            member.id().clone_into(&mut shown);
+            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            member.id().clone_into(&mut shown.member);
         }
+    }
+
+    fn show_trouble(&self, error: &CallError) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.trouble = Some(error.clone());
     }
 
     /// There can be no membership: the application hears why, and the stream ends.

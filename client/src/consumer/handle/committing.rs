@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use thalweg_protocol::native::{FetchOffsetsRequest, GroupPartitions};
-use thalweg_protocol::{MemberEpoch, Offset, PartitionIndex, TopicName, TopicPartition};
+use thalweg_protocol::{
+    ErrorCode, MemberEpoch, Offset, PartitionIndex, TopicName, TopicPartition,
+};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::commit::{CommitError, CommitOffset, Committed};
 use super::super::consumed::ConsumedRecord;
-use super::super::group::{Command, CommitItem, Event, GroupHandle, GroupPartition, GroupStart};
+use super::super::group::{
+    Command, CommitItem, Event, GroupHandle, GroupPartition, GroupStart, Known,
+};
+use super::super::options::StartAt;
 use super::super::position::Activity;
 use super::super::start::consume_error;
 use super::Consumer;
@@ -21,8 +27,13 @@ use crate::router::only;
 
 impl Consumer {
     /// Becomes a member, or only prepares to commit.
-    pub(super) async fn join(&mut self, start: GroupStart) -> Result<(), ConsumeError> {
+    pub(super) async fn join(&mut self, mut start: GroupStart) -> Result<(), ConsumeError> {
         let is_member = self.options.group.subscription.is_some();
+        if let (Some(wanted), StartAt::Latest) =
+            (&self.options.group.subscription, self.options.group.start)
+        {
+            start.known = Some(Known::ask(&self.router, wanted).await?);
+        }
         let (handle, joined) = start.spawn();
         self.group = Some(handle);
         if !is_member {
@@ -31,11 +42,23 @@ impl Consumer {
         let limit = self.router.options().api_timeout;
         match timeout(limit, joined).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(ConsumeError::Unreachable {
-                operation: format!("join group {}", self.group_name()),
-                waited_ms: u64::from(millis(limit)),
-                last: CallError::NoLeader,
-            }),
+            Ok(Err(_)) | Err(_) => Err(self.not_joined(limit)),
+        }
+    }
+
+    /// Why there is no membership after so long.
+    fn not_joined(&self, waited: Duration) -> ConsumeError {
+        let operation = format!("join group {}", self.group_name());
+        match self.group.as_ref().and_then(GroupHandle::trouble) {
+            // It has answered all the time: another process has the name.
+            Some(CallError::Refused { error, .. }) if error.code == ErrorCode::InstanceInUse => {
+                ConsumeError::Refused { operation, code: error.code, message: error.message }
+            }
+            trouble => ConsumeError::Unreachable {
+                operation,
+                waited_ms: u64::from(millis(waited)),
+                last: trouble.unwrap_or(CallError::NoCoordinator),
+            },
         }
     }
 

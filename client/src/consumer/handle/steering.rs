@@ -26,16 +26,19 @@ impl Consumer {
         };
         let is_paused = self.activity(track) == Some(Activity::Paused);
         self.restart(track, offset, is_paused);
+        if let Some(place) = self.positions.get(track) {
+            place.progress.settle(offset);
+        }
         Ok(())
     }
 
+    /// Reads on at `offset`. What is in hand is not done with by this: who pauses may do so because of it.
     fn restart(&mut self, track: usize, offset: Offset, is_paused: bool) {
         self.drop_chunk_of(track);
         let Some(place) = self.positions.get_mut(track) else {
             return;
         };
         place.position = offset;
-        place.progress.settle(offset);
         let activity = match is_paused {
             _ if offset >= place.stop => Activity::Finished,
             true => Activity::Paused,

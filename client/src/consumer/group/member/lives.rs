@@ -24,7 +24,7 @@ impl Member {
         effects: &mut Vec<Effect>,
     ) {
         if life == self.life && self.phase == Phase::Joined {
-            self.in_flight = false;
+            self.in_flight = None;
             self.due = now;
             self.fence(reason, now, effects);
         }
@@ -32,7 +32,7 @@ impl Member {
 
     pub(super) fn fence(&mut self, reason: &str, now: Instant, effects: &mut Vec<Effect>) {
         self.drop_all(reason, effects);
-        if let Phase::Leaving(_) = self.phase {
+        if self.is_leaving() {
             self.phase = Phase::Out;
             effects.push(Effect::Left);
             return;
@@ -45,15 +45,21 @@ impl Member {
         self.id = fresh(&mut self.rng);
         self.epoch = MemberEpoch::JOIN;
         self.phase = Phase::Joining;
-        self.in_flight = false;
+        self.in_flight = None;
         self.is_full = true;
         self.has_changed = true;
+        self.retires = false;
         self.heard = now;
         self.due = self.due.max(now);
     }
 
     pub(super) fn fail(&mut self, error: ApiError, effects: &mut Vec<Effect>) {
         self.drop_all(&error.message, effects);
+        if self.is_leaving() {
+            self.phase = Phase::Out;
+            effects.push(Effect::Left);
+            return;
+        }
         self.phase = Phase::Failed;
         effects.push(Effect::Fail(error));
     }
@@ -74,13 +80,23 @@ impl Member {
         }
     }
 
-    /// Leaves as soon as nothing is in flight. A static member that leaves for a while keeps its partitions.
+    /// Leaves soon: says no more what it owns, takes nothing, and does not come back if it is put out meanwhile.
+    pub(crate) const fn retire(&mut self) {
+        self.retires = true;
+    }
+
+    const fn is_leaving(&self) -> bool {
+        self.retires || matches!(self.phase, Phase::Leaving(_))
+    }
+
+    /// Leaves now, whatever is in flight: requests of one connection are carried out in their order. A static member that
+    /// leaves for a while keeps its partitions.
     pub(crate) fn leave(&mut self, for_good: bool, now: Instant, effects: &mut Vec<Effect>) {
         match self.phase {
             Phase::Out | Phase::Failed => effects.push(Effect::Left),
             // Nobody knows it, unless a heartbeat is on its way.
             Phase::Joining
-                if !self.in_flight && self.epoch == MemberEpoch::JOIN && self.is_new() =>
+                if self.in_flight.is_none() && self.epoch == MemberEpoch::JOIN && self.is_new() =>
             {
                 self.phase = Phase::Out;
                 effects.push(Effect::Left);
@@ -91,6 +107,7 @@ impl Member {
                 let epoch =
                     if is_kept { MemberEpoch::LEAVE_FOR_A_WHILE } else { MemberEpoch::LEAVE };
                 self.phase = Phase::Leaving(epoch);
+                self.in_flight = None;
                 self.due = now;
             }
         }
@@ -104,6 +121,13 @@ impl Member {
     /// Gives up all that is owned, before leaving for want of an application that reads.
     pub(crate) fn give_up(&mut self, reason: &str, effects: &mut Vec<Effect>) {
         self.drop_all(reason, effects);
+    }
+
+    /// The answer to its leaving is waited for no longer.
+    pub(crate) fn forget(&mut self) {
+        if self.is_leaving() {
+            self.phase = Phase::Out;
+        }
     }
 
     /// Comes back after it has left.

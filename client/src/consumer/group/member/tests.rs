@@ -8,6 +8,7 @@ mod coordinator;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thalweg_protocol::native::ApiError;
 use thalweg_protocol::{ErrorCode, PartitionIndex, TopicId, TopicName};
 
 use super::*;

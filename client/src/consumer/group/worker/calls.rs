@@ -71,14 +71,14 @@ impl Worker {
             }
             Err(error) => {
                 tracing::debug!(group = %self.group, %error, "no coordinator");
-                let now = now();
-                self.find_at = now + self.find_backoff.next(fastrand::f64());
+                self.show_trouble(&error);
+                self.find_at = now() + self.find_backoff.next(fastrand::f64());
                 self.commits.troubled(&error);
                 // What is wrong with the group's name will not pass.
                 if let (Failure::Final(error), Some(member)) = (failure(error), &mut self.member) {
                     let mut effects = Vec::new();
                     member.refused(error, &mut effects);
-                    self.perform(effects, now);
+                    self.perform(effects);
                 }
             }
         }
@@ -134,6 +134,7 @@ impl Worker {
         let now = now();
         if let Err(error) = &answer {
             tracing::debug!(group = %self.group, %error, "heartbeat failed");
+            self.show_trouble(error);
             self.lose_coordinator(error);
         }
         let Some(member) = &mut self.member else {
@@ -152,7 +153,7 @@ impl Worker {
             }
             Err(error) => member.failed(life, failure(error), now, &mut effects),
         }
-        self.perform(effects, now);
+        self.perform(effects);
         self.show_member();
     }
 }

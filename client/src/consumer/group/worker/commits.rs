@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::super::event::GroupEvent;
 use super::Worker;
-use super::partitions::is_gone;
+use super::partitions::{Held, is_gone};
 use crate::clock::{Instant, now};
 use crate::consumer::commit::CommitError;
 use crate::consumer::position::Activity;
@@ -33,10 +33,12 @@ pub(crate) struct CommitItem {
 
 /// Who waits for it.
 #[derive(Debug)]
-enum Purpose {
+pub(super) enum Purpose {
     Auto,
     Explicit(oneshot::Sender<Result<(), CommitError>>),
+    /// These are let go of afterwards.
     LettingGo(Vec<TopicPartition>),
+    /// The member leaves afterwards.
     Closing,
 }
 
@@ -48,7 +50,8 @@ pub(super) struct Sent {
     begun: Instant,
     deadline: Instant,
     last: CallError,
-    /// The life under which it was asked for: the next one owns other partitions.
+    /// The member's life in which it was asked for: the next one owns other partitions, and others may have come further
+    /// in these.
     life: Option<u64>,
 }
 
@@ -90,32 +93,18 @@ impl Commits {
         self.in_flight || !self.queue.is_empty()
     }
 
-    pub(super) fn explicit(
-        &mut self,
-        items: Vec<CommitItem>,
-        reply: oneshot::Sender<Result<(), CommitError>>,
-        deadline: Instant,
-    ) {
-        self.push(items, Purpose::Explicit(reply), deadline);
+    pub(super) const fn is_in_flight(&self) -> bool {
+        self.in_flight
     }
 
-    pub(super) fn on_letting_go(
-        &mut self,
-        items: Vec<CommitItem>,
-        partitions: Vec<TopicPartition>,
-        deadline: Instant,
-    ) {
-        self.push(items, Purpose::LettingGo(partitions), deadline);
+    /// What failed last for the first that waits.
+    pub(super) fn last_trouble(&self) -> Option<CallError> {
+        self.queue.front().map(|first| first.last.clone())
     }
 
-    pub(super) fn on_closing(&mut self, items: Vec<CommitItem>, deadline: Instant) {
-        self.push(items, Purpose::Closing, deadline);
-    }
-
-    fn push(&mut self, items: Vec<CommitItem>, purpose: Purpose, deadline: Instant) {
-        let begun = now();
-        let last = CallError::NoLeader;
-        self.queue.push_back(Sent { items, purpose, begun, deadline, last, life: None });
+    /// Commits at the next opportunity, not only when the interval is over.
+    pub(super) const fn hasten(&mut self, now: Instant) {
+        self.next_auto = now;
     }
 
     pub(super) const fn epoch_may_have_changed(&mut self) {
@@ -135,14 +124,35 @@ impl Commits {
 }
 
 impl Worker {
+    /// Puts a commit behind those that wait.
+    pub(super) fn queue_commit(
+        &mut self,
+        items: Vec<CommitItem>,
+        purpose: Purpose,
+        deadline: Instant,
+    ) {
+        let (begun, last, life) = (now(), CallError::NoCoordinator, self.life());
+        self.commits.queue.push_back(Sent { items, purpose, begun, deadline, last, life });
+    }
+
+    pub(super) fn commit_explicitly(
+        &mut self,
+        items: Vec<CommitItem>,
+        reply: oneshot::Sender<Result<(), CommitError>>,
+    ) {
+        let deadline = now() + self.router.options().api_timeout;
+        self.queue_commit(items, Purpose::Explicit(reply), deadline);
+    }
+
     /// What the application is done with and nobody has committed: of these places on the board, or of all.
     pub(super) fn done_of(&self, indexes: Option<&[usize]>) -> Vec<CommitItem> {
+        let drained: Vec<usize> = self.held.values().filter_map(Held::drained).collect();
         let board = self.shared.board();
         let mut items = Vec::new();
         for (index, track) in board.tracks.iter().enumerate() {
             let is_meant = match indexes {
                 Some(indexes) => indexes.contains(&index),
-                None => track.activity != Activity::Gone,
+                None => track.activity != Activity::Gone || drained.contains(&index),
             };
             // Where nothing was committed the place to begin is, too: a member that dies before its first commit must not
             // make the next one begin at a later end.
@@ -165,13 +175,14 @@ impl Worker {
     pub(super) fn commit_what_is_due(&mut self, now: Instant) {
         if let Some(interval) = self.commits.interval
             && self.closing.is_none()
+            && !self.commits.is_waiting()
         {
             if now >= self.commits.next_auto {
                 self.commits.next_auto = now + interval;
                 let items = self.done_of(None);
-                if !items.is_empty() && !self.commits.is_waiting() {
+                if !items.is_empty() {
                     let deadline = now + interval.max(self.router.options().request_timeout);
-                    self.commits.push(items, Purpose::Auto, deadline);
+                    self.queue_commit(items, Purpose::Auto, deadline);
                 }
             }
             self.wake_at = self.wake_at.min(self.commits.next_auto);
@@ -191,7 +202,7 @@ impl Worker {
         }
     }
 
-    fn tell_failure(&self, outcome: Result<(), CommitError>) {
+    pub(super) fn tell_failure(&self, outcome: Result<(), CommitError>) {
         let Err(error) = outcome else {
             return;
         };

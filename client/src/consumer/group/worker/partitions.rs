@@ -10,6 +10,7 @@ use thalweg_protocol::{ErrorCode, LeaderEpoch, MemberEpoch, Offset, TopicName, T
 use super::super::event::{AssignedPartition, GroupEvent, GroupPartition};
 use super::super::member::Target;
 use super::calls::{Outcome, by_topic, failure};
+use super::closing::Closing;
 use super::{Failure, Worker};
 use crate::clock::{Instant, now};
 use crate::consumer::options::StartAt;
@@ -46,6 +47,14 @@ impl Held {
         match self.stage {
             Stage::Read { index } | Stage::LettingGo { index, .. } => Some(index),
             Stage::New | Stage::Asked | Stage::Committing { .. } => None,
+        }
+    }
+
+    /// Its place on the board, while the application may have something of it in hand though it is taken away.
+    pub(super) const fn drained(&self) -> Option<usize> {
+        match self.stage {
+            Stage::LettingGo { index, .. } => Some(index),
+            _ => None,
         }
     }
 
@@ -127,7 +136,7 @@ impl Worker {
                 }
             }
         }
-        let is_good = !found.is_empty();
+        let mut is_good = true;
         for (at, begun) in asked {
             let offset = found.remove(at).filter(|one| one.error.is_none());
             match (offset, self.held.get(at)) {
@@ -137,6 +146,7 @@ impl Worker {
                     self.find_place(*at, *begun, topic, &offset);
                 }
                 _ => {
+                    is_good = false;
                     if let Some(held) = self.held.get_mut(at) {
                         held.stage = Stage::New;
                     }
@@ -168,7 +178,10 @@ impl Worker {
             committed: (offset.offset != Offset::NONE).then_some(offset.offset),
         };
         let (router, group) = (self.router.clone(), self.group.clone());
-        let (start, stop_at_end) = (self.options.group.start, self.options.stop_at_end);
+        let start = self.options.group.start;
+        let is_new = self.known.as_ref().is_some_and(|known| !known.holds(at));
+        let start = if is_new { StartAt::Earliest } else { start };
+        let stop_at_end = self.options.stop_at_end;
         self.outcomes.push(Box::pin(async move {
             let outcome = place(&router, group, begin, start, stop_at_end).await;
             Outcome::Begun { at, begun, outcome }
@@ -199,6 +212,10 @@ impl Worker {
                 };
                 board.push_event(event.clone(), Vec::new());
                 drop(board);
+                // Whoever has it next must not begin at a later end.
+                if begin.origin.is_some_and(|start| start != StartAt::Earliest) {
+                    self.commits.hasten(now());
+                }
                 self.tell(&event);
             }
             // The leaders cannot be reached, or the topic is on its way out: asked again as long as it is owned.
@@ -249,7 +266,8 @@ impl Worker {
         };
         let has_its_end =
             self.options.stop_at_end && !self.held.is_empty() && self.held.values().all(is_read);
-        let is_open = !member.is_failed() && self.closing.is_none() && !has_its_end;
+        let is_closing = self.closing.as_ref().is_some_and(Closing::is_last);
+        let is_open = !member.is_failed() && !is_closing && !has_its_end;
         board.hold_open(is_open);
     }
 

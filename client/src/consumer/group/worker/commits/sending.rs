@@ -20,14 +20,8 @@ impl Worker {
         if self.commits.in_flight {
             return;
         }
-        while self.commits.queue.front().is_some_and(|first| now >= first.deadline) {
-            if let Some(first) = self.commits.queue.pop_front() {
-                let (waited, last) = (now - first.begun, first.last.clone());
-                let waited_ms = u64::from(millis(waited));
-                let group = self.group.clone();
-                let error = CommitError::Unreachable { group, waited_ms, last };
-                self.finish(first, Err(error));
-            }
+        while let Some((first, outcome)) = self.take_settled(now) {
+            self.finish(first, outcome);
         }
         let Some(first) = self.commits.queue.front() else {
             return;
@@ -37,14 +31,6 @@ impl Worker {
             self.wake_at = self.wake_at.min(retry_at);
             return;
         }
-        let life = self.member.as_ref().map(Member::life);
-        if first.life.is_some_and(|asked| Some(asked) != life) {
-            if let Some(first) = self.commits.queue.pop_front() {
-                let (group, message) = (self.group.clone(), first.last.to_string());
-                self.finish(first, Err(CommitError::NotMember { group, message }));
-            }
-            return;
-        }
         let (Some(address), Some((member, epoch))) = (self.coordinator.clone(), self.asks_as())
         else {
             return;
@@ -52,10 +38,9 @@ impl Worker {
         if self.commits.needs_epoch {
             return;
         }
-        let Some(mut sent) = self.commits.queue.pop_front() else {
+        let Some(sent) = self.commits.queue.pop_front() else {
             return;
         };
-        sent.life = life;
         self.commits.in_flight = true;
         let request = CommitOffsetsRequest {
             group: self.group.clone(),
@@ -69,6 +54,29 @@ impl Worker {
             let answer = router.pool().call(&address, Lane::Control, &request, timeout).await;
             Outcome::Committed { sent, answer }
         }));
+    }
+
+    /// The first that waits, if it need not or must not be sent any more.
+    fn take_settled(&mut self, now: Instant) -> Option<(Sent, Result<(), CommitError>)> {
+        let life = self.life();
+        let first = self.commits.queue.pop_front()?;
+        let group = self.group.clone();
+        let outcome = if first.items.is_empty() {
+            Ok(())
+        } else if first.life != life {
+            let message = "its membership ended while the commit waited".to_owned();
+            Err(CommitError::NotMember { group, message })
+        } else if self.member.as_ref().is_some_and(Member::is_out) {
+            let message = "it has left the group until records are asked for".to_owned();
+            Err(CommitError::NotMember { group, message })
+        } else if now >= first.deadline {
+            let waited_ms = u64::from(millis(now - first.begun));
+            Err(CommitError::Unreachable { group, waited_ms, last: first.last.clone() })
+        } else {
+            self.commits.queue.push_front(first);
+            return None;
+        };
+        Some((first, outcome))
     }
 
     pub(in super::super) fn committed(
@@ -117,7 +125,7 @@ impl Worker {
         }
         let group = self.group.clone();
         self.finish(sent, Err(CommitError::NotMember { group, message }));
-        self.perform(effects, now);
+        self.perform(effects);
     }
 
     /// What the answer says about each offset.

@@ -3,6 +3,7 @@
 use thalweg_protocol::TopicPartition;
 
 use super::super::Worker;
+use super::super::commits::Purpose;
 use super::{Held, Stage};
 use crate::clock::{Instant, now};
 use crate::consumer::group::event::GroupEvent;
@@ -99,7 +100,7 @@ impl Worker {
         if items.is_empty() || self.commits.are_manual() {
             self.have_let_go(&ats);
         } else {
-            self.commits.on_letting_go(items, ats, until);
+            self.queue_commit(items, Purpose::LettingGo(ats), until);
         }
     }
 
