@@ -71,6 +71,9 @@ fn hint(code: ErrorCode) -> Option<&'static str> {
         }
         ErrorCode::UnknownGroup => Some("`thalweg group list` shows what there is"),
         ErrorCode::GroupNotEmpty => Some("`thalweg group describe GROUP` shows its members"),
+        ErrorCode::InstanceInUse => {
+            Some("end the other one, or give this one another name (`--instance`)")
+        }
         ErrorCode::Corrupt => Some("`thalweg log verify PATH` on the broker's machine says more"),
         _ => None,
     }

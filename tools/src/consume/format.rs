@@ -127,6 +127,9 @@ fn field(char: Option<char>) -> Result<Option<Piece>, String> {
 /// One record as JSON shows it.
 #[derive(Serialize)]
 struct Shown<'a> {
+    /// Where several topics are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
     partition: i32,
     offset: i64,
     timestamp: i64,
@@ -140,14 +143,16 @@ struct Shown<'a> {
 pub(super) struct Printer {
     format: Format,
     encoding: Encoding,
+    /// Whether several topics may be read.
+    names_topics: bool,
     /// Whether text had to be changed because it was not UTF-8.
     changed: bool,
 }
 
 impl Printer {
     /// Prints so.
-    pub(super) const fn new(format: Format, encoding: Encoding) -> Self {
-        Self { format, encoding, changed: false }
+    pub(super) const fn new(format: Format, encoding: Encoding, names_topics: bool) -> Self {
+        Self { format, encoding, names_topics, changed: false }
     }
 
     /// Whether some bytes were not UTF-8 and are not shown as they are.
@@ -214,6 +219,7 @@ impl Printer {
             }
         };
         let shown = Shown {
+            topic: self.names_topics.then(|| record.topic.as_str()),
             partition: record.partition.get(),
             offset: record.offset.get(),
             timestamp: record.timestamp.get(),

@@ -11,14 +11,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use thalweg_client::{
-    Client, CommitError, ConsumeError, Consumer, ErrorCode, Event, GroupEvent, GroupPartition,
-    GroupState, OnOutOfRange,
+    Client, CommitError, ConsumeError, Consumer, Event, GroupEvent, GroupPartition, GroupState,
+    OnOutOfRange,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Interval, interval};
+use tokio::time::{Interval, interval, timeout};
 
 use super::format::Printer;
-use super::read::ConsumeArgs;
+use super::read::{ConsumeArgs, Subject};
 use crate::console::Console;
 use crate::failure::Failure;
 
@@ -69,20 +69,31 @@ pub(super) async fn read(
     let result = match result {
         // Who reads the output is gone: nobody knows what was seen of the last lines.
         Err(Failure::OutputClosed) => Err(Failure::OutputClosed),
-        result => member.done(console).await.and(result),
+        result => {
+            match timeout(CLOSE_MAX, member.done(console)).await {
+                Ok(done) => done.and(result),
+                Err(_) => {
+                    console.note("warning: nobody has answered the last commit; what it says may be read again");
+                    result
+                }
+            }
+        }
     };
     let records = member.records;
-    if let Err(error) = member.consumer.close().await {
-        console.note(&format!("warning: {error}"));
+    match member.consumer.close().await {
+        Ok(()) => console.note(&format!("group {group}: left")),
+        Err(error) => console.note(&format!("warning: {error}")),
     }
     result.map(|()| records)
 }
 
 async fn join(args: &ConsumeArgs, group: &str, client: &Client) -> Result<Consumer, ConsumeError> {
-    let mut builder = client
-        .consumer()
-        .group(group)
-        .subscribe([&args.topic])
+    let builder = client.consumer().group(group);
+    let builder = match args.subject() {
+        Subject::Topic(topic) => builder.subscribe([topic]),
+        Subject::Pattern(pattern) => builder.subscribe_pattern(pattern),
+    };
+    let mut builder = builder
         .start_at(args.from.0)
         .session_timeout(args.session_timeout)
         .drain_timeout(DRAIN_MAX)
@@ -91,6 +102,9 @@ async fn join(args: &ConsumeArgs, group: &str, client: &Client) -> Result<Consum
         .manual_commit();
     if let Some(name) = &args.instance {
         builder = builder.instance(name);
+    }
+    if let Some(assignor) = args.assignor {
+        builder = builder.assignor(assignor.name());
     }
     if args.ends() { builder.stop_at_end().build().await } else { builder.build().await }
 }
@@ -119,7 +133,11 @@ impl Member<'_> {
             match self.step(console, interrupted.as_mut()).await? {
                 Step::Interrupted | Step::Event(None) => break,
                 Step::Commit => {
-                    self.done(console).await?;
+                    // Nobody who wants to end waits for a coordinator that is gone.
+                    tokio::select! {
+                        done = self.done(console) => done?,
+                        () = interrupted.as_mut() => break,
+                    }
                     if self.args.ends() && self.has_nothing_to_read().await {
                         break;
                     }
@@ -128,7 +146,10 @@ impl Member<'_> {
                     printer.write(console.out(), &record)?;
                     self.records += 1;
                 }
-                Step::Event(Some(Ok(Event::Group(event)))) => self.hear(&event, console).await?,
+                Step::Event(Some(Ok(Event::Group(event)))) => tokio::select! {
+                    heard = self.hear(&event, console) => heard?,
+                    () = interrupted.as_mut() => break,
+                },
                 // It goes on trying; who follows wants to see what comes after the outage.
                 Step::Event(Some(Err(error @ ConsumeError::Unreachable { .. })))
                     if self.args.follow =>
@@ -234,8 +255,8 @@ impl Member<'_> {
     }
 
     fn failure(&self, error: ConsumeError) -> Failure {
-        if error.code() == Some(ErrorCode::OffsetOutOfRange) {
-            let (group, topic) = (self.group, &self.args.topic);
+        if let ConsumeError::OffsetOutOfRange { topic, .. } = &error {
+            let group = self.group;
             return Failure::failed(format!(
                 "{error}\n  hint: `thalweg group reset {group} --topic {topic} --to-earliest` shows where the group \
                  could go on; with --execute it does"

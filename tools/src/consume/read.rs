@@ -1,5 +1,6 @@
 //! The options, and the reading from where they say to where they say.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
@@ -25,11 +26,18 @@ use crate::values;
     thalweg consume events --from beginning --count 10 --format json\n  \
     thalweg consume events --from 2018-02-01T12:00:00Z --format '%T %k %v'\n  \
     thalweg consume events --from end --follow\n  \
-    thalweg consume events --group alerts --follow"
+    thalweg consume events --group alerts --follow\n  \
+    thalweg consume --pattern 'orders\\..*' --group billing --follow"
 )]
 pub(crate) struct ConsumeArgs {
-    /// The topic
-    pub(super) topic: String,
+    /// The topic (or --pattern)
+    #[arg(required_unless_present = "pattern")]
+    topic: Option<String>,
+
+    /// Instead of a topic: all topics whose whole name matches this regular expression, also those that come later;
+    /// JSON then names the topic of each record
+    #[arg(long, value_name = "REGEX", requires = "group", conflicts_with = "topic")]
+    pattern: Option<String>,
 
     /// Where to begin: beginning, end, an offset, a moment (2018-02-01T12:30:00Z, @milliseconds), or how long
     /// ago (1h)
@@ -66,12 +74,52 @@ pub(crate) struct ConsumeArgs {
     #[arg(long, value_name = "NAME", requires = "group")]
     pub(super) instance: Option<String>,
 
+    /// How the group's partitions are shared out; when members ask for different ways, the one that most ask for is taken
+    /// (default: the group's, which is sticky when nobody asks)
+    #[arg(long, value_enum, requires = "group")]
+    pub(super) assignor: Option<Assignor>,
+
     /// A member that is silent for so long is taken for dead, and others read on
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = values::duration, requires = "group")]
     pub(super) session_timeout: Duration,
 
     #[command(flatten)]
     connect: Connect,
+}
+
+/// Ways to share out partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Assignor {
+    /// Evenly, and as few as possible move
+    Sticky,
+    /// Neighbours together: of each topic the first partitions to the first member, and so on
+    Range,
+}
+
+impl Assignor {
+    /// As brokers call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sticky => "sticky",
+            Self::Range => "range",
+        }
+    }
+}
+
+/// What is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject<'a> {
+    Topic(&'a str),
+    Pattern(&'a str),
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic {name}"),
+            Self::Pattern(pattern) => write!(f, "the topics that match {pattern}"),
+        }
+    }
 }
 
 impl ConsumeArgs {
@@ -89,13 +137,15 @@ impl ConsumeArgs {
     async fn read(self, console: &mut Console) -> Result<(), Failure> {
         let client = self.connect.client()?;
         // Says at once that there is no such broker, topic, partition or offset.
-        self.check(&client.admin().describe_topic(&self.topic).await?)?;
+        if let Subject::Topic(topic) = self.subject() {
+            self.check(topic, &client.admin().describe_topic(topic).await?)?;
+        }
         let format = self.format.clone().unwrap_or(if console.is_json() {
             Format::Json
         } else {
             Format::Value
         });
-        let mut printer = Printer::new(format, self.encoding);
+        let mut printer = Printer::new(format, self.encoding, self.pattern.is_some());
         let result = match &self.group {
             Some(group) => super::member::read(&self, group, &client, &mut printer, console).await,
             None => self.read_assigned(&client, &mut printer, console).await,
@@ -106,18 +156,25 @@ impl ConsumeArgs {
                 "note: some bytes are not UTF-8 and were replaced; --encoding base64 keeps them",
             );
         }
-        let topic = &self.topic;
+        let subject = self.subject();
         match (result?, &self.group) {
             (0, Some(group)) if !self.follow => console.note(&format!(
-                "note: nothing of topic {topic} was left for this member; `thalweg group describe {group}` shows where \
-                 the group stands"
+                "note: nothing of {subject} was left for this member; `thalweg group describe {group}` shows where the \
+                 group stands"
             )),
             (0, None) => console.note(&format!(
-                "note: topic {topic} has no record there; --from beginning starts at its first"
+                "note: {subject} has no record there; --from beginning starts at its first"
             )),
             _ => {}
         }
         Ok(())
+    }
+
+    pub(super) fn subject(&self) -> Subject<'_> {
+        match (&self.topic, &self.pattern) {
+            (_, Some(pattern)) => Subject::Pattern(pattern),
+            (topic, None) => Subject::Topic(topic.as_deref().unwrap_or_default()),
+        }
     }
 
     /// Whether it ends at the end that the log has when it starts.
@@ -125,8 +182,7 @@ impl ConsumeArgs {
         !self.follow && self.count.is_none()
     }
 
-    fn check(&self, described: &DescribedTopic) -> Result<(), Failure> {
-        let topic = &self.topic;
+    fn check(&self, topic: &str, described: &DescribedTopic) -> Result<(), Failure> {
         let mut read: Vec<&DescribedPartition> = described.partitions.iter().collect();
         if let Some(partition) = self.partition {
             let last = read.len().saturating_sub(1);
@@ -159,9 +215,10 @@ impl ConsumeArgs {
     async fn consumer(&self, client: &thalweg_client::Client) -> Result<Consumer, ConsumeError> {
         let builder = client.consumer();
         let start: StartAt = self.from.0;
+        let topic = self.topic.as_deref().unwrap_or_default();
         let builder = match self.partition {
-            Some(partition) => builder.assign([(&self.topic, partition, start)]),
-            None => builder.topic(&self.topic, start),
+            Some(partition) => builder.assign([(topic, partition, start)]),
+            None => builder.topic(topic, start),
         };
         if self.ends() { builder.stop_at_end().build().await } else { builder.build().await }
     }

@@ -203,8 +203,10 @@ impl ResetArgs {
             wanted.extend(known.into_keys().map(|at| (at, to)));
         }
         if wanted.is_empty() {
+            let what = if group.is_some() { "has committed nothing yet" } else { "is not known" };
             return Err(Failure::failed(format!(
-                "group {} has committed nothing yet: say with --topic where its offsets shall be set",
+                "group {} {what}: say with --topic where its offsets shall be set\n  \
+                 hint: `thalweg group list` shows which groups there are",
                 self.group
             )));
         }
@@ -270,13 +272,19 @@ impl ResetArgs {
         let mut table = Table::new(&heads);
         for (one, to) in planned {
             let before = one.before.map_or_else(|| "-".to_owned(), |offset| offset.to_string());
-            let change = one.before.map_or(0, |offset| one.after.since(offset));
+            let change = one.before.map_or_else(
+                || "-".to_owned(),
+                |offset| {
+                    let change = one.after.since(offset);
+                    format!("{}{}", if change > 0 { "+" } else { "" }, grouped(change))
+                },
+            );
             table.row([
                 one.topic.to_string(),
                 one.partition.to_string(),
                 before,
                 one.after.to_string(),
-                format!("{}{}", if change > 0 { "+" } else { "" }, grouped(change)),
+                change,
                 one.log_start.to_string(),
                 one.log_end.to_string(),
                 note(one, *to).unwrap_or_default(),

@@ -14,6 +14,7 @@
 
 mod ask;
 mod member;
+mod patterns;
 mod reset;
 #[path = "../support/mod.rs"]
 mod support;

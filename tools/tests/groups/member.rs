@@ -1,7 +1,7 @@
 //! A running `thalweg consume --group`, and what it has said so far.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,8 +33,13 @@ impl Member {
     /// Starts to read `topic`; `args` come on top.
     pub fn start(broker: &Broker, topic: &str, group: &str, args: &[&str]) -> Self {
         let mut command = broker.command(&["consume", topic, "--group", group, "--follow"]);
+        command.args(args);
+        Self::spawn(&mut command)
+    }
+
+    /// Starts any program that prints lines.
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command
-            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -86,7 +91,7 @@ impl Member {
     }
 
     /// Waits until it has ended and all it said was heard.
-    fn end(&mut self) -> ExitStatus {
+    pub fn end(&mut self) -> ExitStatus {
         let status = wait(&mut self.child);
         for listener in self.listeners.drain(..) {
             listener.join().unwrap();
