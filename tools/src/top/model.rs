@@ -45,7 +45,8 @@ pub(super) struct Model {
     pub(super) is_typing: bool,
     /// The column that sorts, and whether the order is turned round.
     pub(super) sort: (usize, bool),
-    pub(super) selected: usize,
+    /// The row that was chosen with the arrows, by its name: it stays chosen wherever new figures put it.
+    chosen: Option<String>,
     pub(super) has_quit: bool,
     /// When the figures were fresh.
     pub(super) heard_at: Option<Duration>,
@@ -65,7 +66,7 @@ impl Model {
             filter: String::new(),
             is_typing: false,
             sort: (2, false),
-            selected: 0,
+            chosen: None,
             has_quit: false,
             heard_at: None,
             silence: None,
@@ -149,15 +150,24 @@ impl Model {
             Key::Char('r') => self.sort.1 = !self.sort.1,
             Key::Char('i') => self.shows_internal = !self.shows_internal,
             Key::Char('/') => self.is_typing = true,
-            Key::Up | Key::Char('k') => self.selected = self.selected.saturating_sub(1),
-            Key::Down | Key::Char('j') => {
-                let last = self.page().rows.len().saturating_sub(1);
-                self.selected = (self.selected + 1).min(last);
-            }
+            Key::Up | Key::Char('k') => self.choose(|at| at.saturating_sub(1)),
+            Key::Down | Key::Char('j') => self.choose(|at| at + 1),
             Key::Enter => self.drill(),
             Key::Back | Key::Escape => self.leave(),
             Key::Char(_) => {}
         }
+    }
+
+    /// Which row of the page is chosen: the first, as long as nobody has chosen another.
+    pub(super) fn selected(&self, page: &Page) -> usize {
+        let is_chosen = |(name, _): &(String, _)| Some(name) == self.chosen.as_ref();
+        page.rows.iter().position(is_chosen).unwrap_or(0)
+    }
+
+    fn choose(&mut self, step: impl Fn(usize) -> usize) {
+        let page = self.page();
+        let at = step(self.selected(&page)).min(page.rows.len().saturating_sub(1));
+        self.chosen = page.rows.into_iter().nth(at).map(|(name, _)| name);
     }
 
     fn type_filter(&mut self, key: Key) {
@@ -168,11 +178,11 @@ impl Model {
             Key::Escape => (self.filter, self.is_typing) = (String::new(), false),
             Key::Tab | Key::Up | Key::Down => {}
         }
-        self.selected = 0;
+        self.chosen = None;
     }
 
     fn go(&mut self, place: Place, column: usize) {
-        (self.place, self.sort, self.selected) = (place, (column, false), 0);
+        (self.place, self.sort, self.chosen) = (place, (column, false), None);
         self.filter.clear();
     }
 
@@ -186,7 +196,9 @@ impl Model {
     }
 
     fn drill(&mut self) {
-        let Some((name, cells)) = self.page().rows.into_iter().nth(self.selected) else { return };
+        let page = self.page();
+        let selected = self.selected(&page);
+        let Some((name, cells)) = page.rows.into_iter().nth(selected) else { return };
         match self.place {
             Place::Topics => self.go(Place::Topic(name), 6),
             Place::Groups => self.go(Place::Group(name), 4),

@@ -111,8 +111,27 @@ fn a_screen_of_80_by_24_shows_rates_and_says_what_it_cut() {
     let busy = "busy                                   1    1.50M    143 MiB     3.00M   286 MiB";
     assert_eq!(lines[4], busy);
     assert!(lines[5].contains('…') && lines[5].ends_with("200 B"), "{:?}", lines[5]);
-    assert!(lines[23].starts_with("q quit") && lines[23].ends_with("/ filter"), "{:?}", lines[23]);
+    assert!(
+        lines[23].starts_with("q quit") && lines[23].ends_with("i internal"),
+        "{:?}",
+        lines[23]
+    );
     assert!(screen(&model, 3, 120, 40)[5].starts_with(long));
+}
+
+/// The cursor stood on a place in the table: when rates changed, Enter opened another topic than the one that was chosen.
+#[test]
+fn what_was_chosen_stays_chosen_when_the_order_changes() {
+    let mut model = model(&[("first", 0, 30), ("second", 0, 20), ("third", 0, 10)]);
+    model.press(Key::Down);
+    model.press(Key::Char('r'));
+    assert_eq!(model.selected(&model.page()), 1);
+    model.press(Key::Down);
+    model.press(Key::Char('r'));
+    assert_eq!((names(&model)[0].as_str(), model.selected(&model.page())), ("first", 0));
+    model.press(Key::Down);
+    model.press(Key::Enter);
+    assert_eq!(model.place, Place::Topic("second".to_owned()));
 }
 
 #[test]

@@ -9,12 +9,18 @@ use ratatui::text::Line;
 use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState};
 
 use super::model::{Model, Place};
-use super::pages::Page;
+use super::pages::{Column, Page};
 use super::rate::Rate;
 use crate::values;
 
+/// Between two columns.
+const SPACING: u16 = 2;
+
+/// A name of which less is shown tells nothing.
+const NAME_WIDTH_MIN: u16 = 10;
+
 const HELP: &str =
-    "q quit  Tab/1-4 page  ↑↓ choose  Enter open  Esc back  s sort  r turn  / filter";
+    "q quit  1-4 page  ↑↓ Enter open  Esc back  s sort  r turn  / filter  i internal";
 
 /// Draws everything.
 pub(super) fn draw(model: &Model, now: Duration, frame: &mut Frame<'_>) {
@@ -37,7 +43,8 @@ pub(super) fn draw(model: &Model, now: Duration, frame: &mut Frame<'_>) {
     if let Some(members) = members {
         table(model, &members, None, top, frame);
     }
-    table(model, &model.page(), Some(model.selected), body, frame);
+    let page = model.page();
+    table(model, &page, Some(model.selected(&page)), body, frame);
     let text = if model.is_typing {
         format!("filter: {}_   Enter keeps it, Esc drops it", model.filter)
     } else {
@@ -50,14 +57,18 @@ fn headline(model: &Model) -> Line<'static> {
     let it = &model.figures;
     let rate = |rate: Option<Rate>, text: fn(Rate) -> String| rate.map_or("-".to_owned(), text);
     Line::from(format!(
-        "thalweg top   {} brokers  {} topics  {} groups   {} rec/s  {}/s",
-        it.brokers.iter().filter(|broker| !broker.is_gone).count(),
-        it.topics.len(),
-        it.groups.len(),
+        "thalweg top   {}  {}  {}   {} rec/s  {}/s",
+        counted(it.brokers.iter().filter(|broker| !broker.is_gone).count(), "broker"),
+        counted(it.topics.len(), "topic"),
+        counted(it.groups.len(), "group"),
         rate(it.records_per_second(), Rate::records),
         rate(it.bytes_per_second(), Rate::bytes),
     ))
     .style(Modifier::BOLD)
+}
+
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What a person must know before reading the figures.
@@ -96,19 +107,20 @@ fn place(model: &Model) -> Line<'static> {
 }
 
 fn table(model: &Model, page: &Page, chosen: Option<usize>, area: Rect, frame: &mut Frame<'_>) {
-    let widths = page.columns.iter().map(|it| match it.width {
+    let shown = fitting(page, area.width);
+    let widths = page.columns.iter().take(shown).map(|it| match it.width {
         0 => Constraint::Fill(1),
         width => Constraint::Length(width),
     });
-    let areas = Layout::horizontal(widths.clone()).spacing(2).split(area);
+    let areas = Layout::horizontal(widths.clone()).spacing(SPACING).split(area);
     let room = |column: usize| areas.get(column).map_or(0, |area| usize::from(area.width));
-    let heads = page.columns.iter().enumerate().map(|(at, it)| {
+    let heads = page.columns.iter().take(shown).enumerate().map(|(at, it)| {
         let is_sorted = chosen.is_some() && at == model.sort.0;
         let style = if is_sorted { Modifier::REVERSED } else { Modifier::BOLD };
         aligned(&it.head.to_uppercase(), it.is_number(), room(at)).style(style)
     });
     let rows = page.rows.iter().map(|(_, cells)| {
-        Row::new(cells.iter().enumerate().map(|(at, cell)| {
+        Row::new(cells.iter().take(shown).enumerate().map(|(at, cell)| {
             let is_number = page.columns.get(at).is_some_and(|it| it.is_number());
             aligned(&cell.text, is_number, room(at))
         }))
@@ -116,12 +128,23 @@ fn table(model: &Model, page: &Page, chosen: Option<usize>, area: Rect, frame: &
     let style = if model.silence.is_some() { Modifier::DIM } else { Modifier::empty() };
     let table = Table::new(rows, widths)
         .header(Row::new(heads))
-        .column_spacing(2)
+        .column_spacing(SPACING)
         .style(style)
         .row_highlight_style(Modifier::REVERSED);
-    let last = page.rows.len().saturating_sub(1);
-    let chosen = chosen.filter(|_| !page.rows.is_empty()).map(|at| at.min(last));
+    let chosen = chosen.filter(|_| !page.rows.is_empty());
     frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(chosen));
+}
+
+/// How many columns have room: in a narrow window the last ones are left out, so that the others can be read.
+fn fitting(page: &Page, width: u16) -> usize {
+    let mut left = width;
+    let fits = |column: &&Column| {
+        let needed = if column.width == 0 { NAME_WIDTH_MIN } else { column.width };
+        let has_room = left >= needed;
+        left = left.saturating_sub(needed + SPACING);
+        has_room
+    };
+    page.columns.iter().take_while(fits).count().max(1)
 }
 
 /// Text that does not fit says so.

@@ -10,12 +10,16 @@
     reason = "tests fail by panicking"
 )]
 
+mod documents;
+#[path = "../groups/member.rs"]
+mod member;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
 
 use rustix::process::Signal;
 
+use crate::member::Member;
 use crate::support::Broker;
 use crate::terminal::Terminal;
 
@@ -69,6 +73,99 @@ fn a_broker_that_is_killed_leaves_old_figures_and_is_found_again() {
     top.signal(Signal::TERM);
     assert_eq!(top.end(), 0);
     assert!(top.is_restored());
+}
+
+/// Two members of a group, known by their names.
+pub fn members(broker: &Broker) -> [Member; 2] {
+    let members = ["north", "south"].map(|name| {
+        Member::start(broker, "quakes", "readers", &["--instance", name, "--session-timeout", "5m"])
+    });
+    members.iter().for_each(|member| drop(member.id()));
+    members
+}
+
+#[test]
+fn a_group_with_members_shows_who_reads_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("data"));
+    traffic(&broker);
+    let [_north, mut south] = members(&broker);
+    let mut top = Terminal::start(&mut broker.command(&["top", "--interval", "100ms"]));
+    top.until("topics", |screen| screen.contains("quakes"));
+    top.press("2");
+    top.until("two members", |screen| {
+        screen.lines().any(|line| line.starts_with("readers") && line.contains("stable  "))
+    });
+    top.press("\r");
+    let owned = |screen: &str, name: &str| {
+        let rows = screen.lines().filter(|line| line.starts_with("readers"));
+        rows.filter(|line| line.trim_end().ends_with(name)).count()
+    };
+    let both = |screen: &str| owned(screen, "north") >= 1 && owned(screen, "south") >= 1;
+    let screen = top.until("owners", |screen| both(screen));
+    for expected in ["MEMBER", "HEARTBEAT", "thalweg-cli", "127.0.0.1"] {
+        assert!(screen.contains(expected), "{expected} is missing:\n{screen}");
+    }
+    // A static member is waited for; one that is gone for good leaves its partitions to the other.
+    assert_eq!(south.interrupt().code(), Some(0));
+    top.press("q");
+    assert_eq!(top.end(), 0);
+}
+
+#[test]
+fn a_window_can_be_made_smaller_and_larger() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("data"));
+    traffic(&broker);
+    let mut top = Terminal::start(&mut broker.command(&["top", "--interval", "100ms"]));
+    top.until("the keys below", |screen| screen.lines().nth(23).is_some_and(is_help));
+    top.resize(10, 50);
+    top.until("ten lines", |screen| {
+        let is_readable = screen.contains("quakes") && screen.contains("BYTES/S");
+        is_readable && screen.lines().nth(9).is_some_and(is_help)
+    });
+    top.resize(40, 120);
+    top.until("forty lines", |screen| {
+        let is_whole = screen.contains("quakes") && screen.contains("i internal");
+        is_whole && screen.lines().nth(39).is_some_and(is_help)
+    });
+    // Smaller than anything useful: it must not break.
+    top.resize(2, 8);
+    top.resize(24, 80);
+    top.until("the old size", |screen| screen.lines().nth(23).is_some_and(is_help));
+    top.press("q");
+    assert_eq!(top.end(), 0);
+    assert!(top.is_restored());
+}
+
+fn is_help(line: &str) -> bool {
+    line.starts_with("q quit")
+}
+
+#[test]
+fn the_terminal_is_as_it_was_after_signals_and_after_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("data"));
+    traffic(&broker);
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut top = Terminal::start(&mut broker.command(&["top", "--interval", "100ms"]));
+        top.until("a topic", |screen| screen.contains("quakes"));
+        top.signal(signal);
+        assert_eq!(top.end(), 0, "{signal:?}");
+        assert!(top.is_restored(), "{signal:?}");
+    }
+    let mut top = Terminal::start(&mut broker.command(&["top", "--interval", "100ms"]));
+    top.until("a topic", |screen| screen.contains("quakes"));
+    top.press("\x03");
+    assert_eq!(top.end(), 0);
+    assert!(top.is_restored());
+
+    let mut breaking = broker.command(&["top", "--interval", "100ms"]);
+    breaking.env("THALWEG_TOP_BREAKS", "yes");
+    let mut top = Terminal::start(&mut breaking);
+    assert_eq!(top.end(), 101, "a panic");
+    assert!(top.is_restored());
+    top.until("the panic's message", |screen| screen.contains("panicked at"));
 }
 
 #[test]

@@ -78,6 +78,15 @@ impl Terminal {
         }
     }
 
+    /// Another size, as when a window is dragged. The program has no session of its own, so the signal is sent by hand.
+    pub fn resize(&mut self, lines: u16, columns: u16) {
+        let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keys, size).unwrap();
+        let some = |number| NonZero::new(number).unwrap();
+        self.screen.screen_mut().set_size(some(lines), some(columns));
+        self.signal(Signal::WINCH);
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();

@@ -1,0 +1,123 @@
+//! The screens in docs/operating.md are real ones: captured here while records come and two members read them. `BLESS=1`
+//! puts the new ones there; else those that stand there must look the same, but for their numbers.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::members;
+use crate::support::Broker;
+use crate::terminal::Terminal;
+
+fn document() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md")
+}
+
+/// The lines between the marks of a screen.
+fn marks(name: &str) -> (String, &'static str) {
+    (format!("<!-- screen: {name} -->\n```text\n"), "```\n")
+}
+
+fn shown(text: &str, name: &str) -> String {
+    let (begin, end) = marks(name);
+    let (_, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("no screen {name}"));
+    rest.split_once(end).unwrap().0.to_owned()
+}
+
+/// Without lines that are empty, and the spaces at the ends of the others.
+fn compact(screen: &str) -> String {
+    let lines = screen.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The words, each number with its unit as one sign.
+fn shape(screen: &str) -> Vec<Vec<String>> {
+    const UNITS: [&str; 9] = ["B", "KiB", "MiB", "GiB", "B/s", "KiB/s", "MiB/s", "ms", "s"];
+    let line = |line: &str| -> Vec<String> {
+        let words = line.split_whitespace().filter(|word| !UNITS.contains(word));
+        words
+            .map(|word| {
+                let is_number = word
+                    .trim_start_matches(['+', '-'])
+                    .starts_with(|char: char| char.is_ascii_digit());
+                let is_key = word.len() == 1;
+                if is_number && (!is_key || !line.contains("topics")) {
+                    "#".to_owned()
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect()
+    };
+    let mut lines: Vec<_> = screen.lines().map(line).collect();
+    // Rows are sorted by their numbers.
+    lines.sort();
+    lines
+}
+
+fn check(name: &str, screen: &str) {
+    let screen = compact(screen);
+    let text = std::fs::read_to_string(document()).unwrap();
+    let before = shown(&text, name);
+    if std::env::var_os("BLESS").is_some() {
+        let (begin, end) = marks(name);
+        let (old, new) = (format!("{begin}{before}{end}"), format!("{begin}{screen}{end}"));
+        std::fs::write(document(), text.replace(&old, &new)).unwrap();
+        return;
+    }
+    assert_eq!(shape(&before), shape(&screen), "BLESS=1 takes over the new screen:\n{screen}");
+}
+
+/// Ends the publishing, also when a test fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Publishes a little, again and again, until told to end.
+fn publish(broker: &Broker, has_ended: &AtomicBool) {
+    let lines: String = (0..500).map(|number| format!("event {number}\n")).collect();
+    while !has_ended.load(Ordering::Relaxed) {
+        broker.run_with(&["produce", "quakes"], lines.as_bytes()).good();
+    }
+}
+
+#[test]
+fn the_screens_in_the_documents_are_real() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("data"));
+    for (topic, partitions) in [("quakes", "4"), ("alarms", "1")] {
+        broker.run(&["topic", "create", topic, "--partitions", partitions]).good();
+    }
+    broker.run_with(&["produce", "alarms"], b"one\ntwo\n").good();
+    let _members = members(&broker);
+    let has_ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ends = Ends(&has_ended);
+        scope.spawn(|| publish(&broker, &has_ended));
+        let mut top = Terminal::start(&mut broker.command(&["top"]));
+        let topics = top.until("rates", |screen| {
+            let busy = |line: &str| {
+                line.starts_with("quakes") && !line.contains(" 0.0 ") && !line.contains(" - ")
+            };
+            screen.lines().any(busy) && screen.contains("alarms")
+        });
+        top.press("2");
+        let groups = top.until("the group", |screen| {
+            screen.lines().any(|line| line.starts_with("readers") && !line.contains(" - "))
+        });
+        top.press("\r");
+        let group = top.until("owners", |screen| {
+            let rows =
+                screen.lines().filter(|line| line.starts_with("readers")).collect::<Vec<_>>();
+            let owned =
+                |name: &str| rows.iter().filter(|row| row.trim_end().ends_with(name)).count() == 2;
+            owned("north") && owned("south") && rows.iter().all(|row| !row.contains(" - "))
+        });
+        check("topics", &topics);
+        check("groups", &groups);
+        check("group", &group);
+    });
+}
