@@ -75,6 +75,11 @@ impl Groups {
         self.epoch += 1;
     }
 
+    fn held_by_others(&self, member: &str) -> BTreeSet<At> {
+        let others = self.members.iter().filter(|(id, _)| *id != member);
+        others.flat_map(|(_, other)| other.assigned.union(&other.owned)).copied().collect()
+    }
+
     fn fence_any(&mut self) {
         if let Some(member) = self.members.keys().next().cloned() {
             self.fence(&member);
@@ -103,19 +108,7 @@ impl Server {
     ) -> Option<()> {
         let mut state = self.state.lock().unwrap();
         if api == Api::FindCoordinator {
-            let request: FindCoordinatorRequest = decode_body(body).unwrap();
-            let at = state.groups.coordinator;
-            let address = state.brokers[at];
-            let found = |group| GroupCoordinator {
-                group,
-                error: None,
-                shard: PartitionIndex::new(0),
-                broker: BrokerId::new(i32::try_from(at).unwrap()),
-                host: address.ip().to_string(),
-                port: address.port(),
-            };
-            let coordinators = request.groups.into_iter().map(found).collect();
-            Self::reply(header, answers, &FindCoordinatorResponse { coordinators });
+            Self::reply(header, answers, &find(&state, decode_body(body).unwrap()));
             return Some(());
         }
         let refuse = |code, message: &str| {
@@ -212,6 +205,20 @@ impl Server {
     }
 }
 
+fn find(state: &State, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    let at = state.groups.coordinator;
+    let address = state.brokers[at];
+    let found = |group| GroupCoordinator {
+        group,
+        error: None,
+        shard: PartitionIndex::new(0),
+        broker: BrokerId::new(i32::try_from(at).unwrap()),
+        host: address.ip().to_string(),
+        port: address.port(),
+    };
+    FindCoordinatorResponse { coordinators: request.groups.into_iter().map(found).collect() }
+}
+
 fn heartbeat(
     state: &mut State,
     request: GroupHeartbeatRequest,
@@ -241,13 +248,7 @@ fn heartbeat(
     let place = groups.members.keys().position(|id| *id == request.member);
     let place = place.ok_or(ErrorCode::UnknownMember)?;
     let count = groups.members.len();
-    let held: BTreeSet<At> = groups
-        .members
-        .iter()
-        .filter(|(id, _)| **id != request.member)
-        .flat_map(|(_, member)| member.assigned.union(&member.owned))
-        .copied()
-        .collect();
+    let held = groups.held_by_others(&request.member);
     let group_epoch = groups.epoch;
     let member = groups.members.get_mut(&request.member).unwrap();
     member.heard = Some(Instant::now());

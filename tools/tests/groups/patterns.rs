@@ -61,7 +61,8 @@ fn members_can_ask_for_neighbours_together() {
     let (_folder, broker) = broker();
     broker.run(&["topic", "create", "events", "--partitions", "6"]).good();
     let start = || Member::start(&broker, "events", "g", &["--assignor", "range"]);
-    let (_one, _two) = (start(), start());
+    let members = [start(), start()];
+    members.iter().for_each(|member| drop(member.id()));
     until("halves", || {
         let described = describe(&broker, "g");
         let owners = crate::ask::owners(&described);

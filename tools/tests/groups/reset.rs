@@ -133,9 +133,7 @@ fn what_must_not_be_done_is_refused_with_who_is_in_the_way() {
     broker
         .run(&["group", "reset", "g", "--topic", "no", "--to-latest"])
         .failed(1, &["unknown topic"]);
-    broker
-        .run(&["group", "reset", "who", "--to-latest"])
-        .failed(1, &["is not known", "--topic"]);
+    broker.run(&["group", "reset", "who", "--to-latest"]).failed(1, &["is not known", "--topic"]);
     broker.run(&["group", "describe", "who"]).failed(1, &["unknown group"]);
 
     broker.run(&offsets).good();

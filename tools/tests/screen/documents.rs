@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::ask::until;
 use crate::members;
 use crate::support::Broker;
 use crate::terminal::Terminal;
@@ -29,29 +30,27 @@ fn compact(screen: &str) -> String {
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// The words, each number with its unit as one sign.
-fn shape(screen: &str) -> Vec<Vec<String>> {
-    const UNITS: [&str; 9] = ["B", "KiB", "MiB", "GiB", "B/s", "KiB/s", "MiB/s", "ms", "s"];
-    let line = |line: &str| -> Vec<String> {
-        let words = line.split_whitespace().filter(|word| !UNITS.contains(word));
-        words
-            .map(|word| {
-                let is_number = word
-                    .trim_start_matches(['+', '-'])
-                    .starts_with(|char: char| char.is_ascii_digit());
-                let is_key = word.len() == 1;
-                if is_number && (!is_key || !line.contains("topics")) {
-                    "#".to_owned()
-                } else {
-                    word.to_owned()
-                }
-            })
-            .collect()
-    };
-    let mut lines: Vec<_> = screen.lines().map(line).collect();
+/// The words of each line, numbers with their units, and the ids of members, as one sign.
+fn shape(screen: &str) -> Vec<Vec<&str>> {
+    let mut lines: Vec<_> = screen.lines().map(words).collect();
     // Rows are sorted by their numbers.
     lines.sort();
     lines
+}
+
+fn words(line: &str) -> Vec<&str> {
+    const UNITS: [&str; 9] = ["B", "KiB", "MiB", "GiB", "B/s", "KiB/s", "MiB/s", "ms", "s"];
+    line.split_whitespace().filter(|word| !UNITS.contains(word)).map(sign).collect()
+}
+
+/// What a word is whatever the numbers: which partitions stand behind a topic's name is chance, too.
+fn sign(word: &str) -> &str {
+    let unsigned = word.trim_start_matches(['+', '-']);
+    let is_id = word.len() == 8 && word.chars().all(|one| one.is_ascii_hexdigit());
+    if is_id || unsigned.starts_with(|first: char| first.is_ascii_digit()) {
+        return "#";
+    }
+    word.split_once(':').map_or(word, |(name, _)| name)
 }
 
 fn check(name: &str, screen: &str) {
@@ -116,6 +115,12 @@ fn the_screens_in_the_documents_are_real() {
                 |name: &str| rows.iter().filter(|row| row.trim_end().ends_with(name)).count() == 2;
             owned("north") && owned("south") && rows.iter().all(|row| !row.contains(" - "))
         });
+        let command = ["group", "describe", "readers"];
+        let (described, _) = until("a group at rest", || {
+            let described = broker.run(&command).good().stdout;
+            (described.contains("stable") && !described.contains("->")).then_some(described)
+        });
+        check("describe", &format!("$ thalweg {}\n{described}", command.join(" ")));
         check("topics", &topics);
         check("groups", &groups);
         check("group", &group);

@@ -10,6 +10,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "../groups/ask.rs"]
+mod ask;
 mod documents;
 #[path = "../groups/member.rs"]
 mod member;

@@ -5,9 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use thalweg_protocol::native::{FetchOffsetsRequest, GroupPartitions};
-use thalweg_protocol::{
-    ErrorCode, MemberEpoch, Offset, PartitionIndex, TopicName, TopicPartition,
-};
+use thalweg_protocol::{ErrorCode, MemberEpoch, Offset, PartitionIndex, TopicName, TopicPartition};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
