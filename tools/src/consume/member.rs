@@ -81,7 +81,7 @@ pub(super) async fn read(
     };
     let records = member.records;
     match member.consumer.close().await {
-        Ok(()) => console.note(&format!("group {group}: left")),
+        Ok(()) => console.note(&format!("group {group}: ended")),
         Err(error) => console.note(&format!("warning: {error}")),
     }
     result.map(|()| records)
