@@ -1,18 +1,18 @@
 //! Follows the metadata image, on a thread of its own: opens, creates, leads, alters and deletes partitions.
 
+mod create;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_protocol::{BrokerEpoch, BrokerId, DirectoryId, TopicPartition};
-use thalweg_storage::{DirState, Log, LogDir, PartitionMetadata, RecoveryReport};
+use thalweg_storage::{Log, LogDir, RecoveryReport};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::Clock;
-use crate::cluster::{
-    AssignedReplica, Delta, Image, MetadataHandle, Partition as PartitionEntry, Topic,
-};
+use crate::base::{Clock, share_out};
+use crate::cluster::{Delta, Image, MetadataHandle, Partition as PartitionEntry, Topic};
 use crate::config::BrokerConfig;
 use crate::metrics::Metrics;
 use crate::partition::{Directory, Leadership, Member, Partition, Parts, Replica, Settings, Table};
@@ -22,6 +22,10 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many logs are opened at the same time after a crash.
 const OPENERS_MAX: usize = 4;
+
+/// How many folders are made or removed at the same time. They wait for the disk, which brings syncs that come together
+/// to an end together.
+const CHANGES_MAX: usize = 16;
 
 /// What the assignment works with.
 pub(crate) struct AssignmentOptions {
@@ -96,9 +100,8 @@ impl Assignment {
     fn carry_out(&mut self, image: &Arc<Image>, runtime: &Handle) {
         let delta = Delta::between(&self.done, image);
         let me = self.options.broker;
-        for (at, entry) in delta.to_delete(me) {
-            self.delete(*at, entry);
-        }
+        let gone: Vec<_> = delta.to_delete(me).collect();
+        share_out(&gone, CHANGES_MAX, |(at, entry)| self.delete(*at, entry));
         let (mut create, mut open) = (Vec::new(), Vec::new());
         let changed = delta.partitions_changed.iter().map(|(at, _)| *at);
         for at in changed.chain(std::mem::take(&mut self.pending)) {
@@ -135,19 +138,11 @@ impl Assignment {
         if wanted.is_empty() {
             return;
         }
-        let share = wanted.len().div_ceil(OPENERS_MAX);
         let began = self.options.clock.now();
-        std::thread::scope(|scope| {
-            for part in wanted.chunks(share) {
-                scope.spawn(move || {
-                    for (wanted, directory) in part {
-                        self.open_log(wanted, *directory);
-                        if let Some(dir) = self.directory(*directory) {
-                            let took = self.options.clock.now().since(began);
-                            dir.metrics().recovery.seconds.set(took);
-                        }
-                    }
-                });
+        share_out(wanted, OPENERS_MAX, |(wanted, directory)| {
+            self.open_log(wanted, *directory);
+            if let Some(dir) = self.directory(*directory) {
+                dir.metrics().recovery.seconds.set(self.options.clock.now().since(began));
             }
         });
     }
@@ -168,95 +163,6 @@ impl Assignment {
             }
             Err(error) => self.offline(wanted, error.to_string()),
         }
-    }
-
-    /// Makes the folders of new replicas, commits their directories, then serves them.
-    fn create_logs(&self, wanted: &[Wanted], runtime: &Handle) {
-        let mut created = Vec::new();
-        for wanted in wanted {
-            if let Some(dir) = self.choose_directory(wanted.at, &created) {
-                match self.create_log(wanted, dir) {
-                    Ok((log, settings)) => {
-                        created.push((wanted.clone(), Arc::clone(dir), log, settings));
-                    }
-                    Err(error) => self.offline(wanted, error),
-                }
-            } else {
-                self.offline(wanted, "no log directory takes new partitions".to_owned());
-            }
-        }
-        if created.is_empty() {
-            return;
-        }
-        let replicas = created
-            .iter()
-            .map(|(wanted, dir, ..)| AssignedReplica {
-                topic: wanted.at.topic,
-                partition: wanted.at.partition,
-                directory: dir.dir().directory_id(),
-            })
-            .collect();
-        let assign = self.options.metadata.assign_directories(
-            self.options.broker,
-            self.options.epoch,
-            replicas,
-            METADATA_TIMEOUT,
-        );
-        match runtime.block_on(assign) {
-            Ok(results) => {
-                for ((wanted, dir, log, settings), result) in created.into_iter().zip(results) {
-                    match result {
-                        Ok(()) => self.serve(&wanted, &dir, log, settings),
-                        // The topic was deleted meanwhile: nobody will ask for this folder again.
-                        Err(refusal) => {
-                            tracing::debug!(partition = wanted.name(), %refusal, "not assigned");
-                            drop(log);
-                            remove_folder(dir.dir(), wanted.at);
-                        }
-                    }
-                }
-            }
-            Err(error) => {
-                for (wanted, ..) in &created {
-                    self.offline(wanted, format!("its directory could not be committed: {error}"));
-                }
-            }
-        }
-    }
-
-    fn create_log(&self, wanted: &Wanted, dir: &Arc<Directory>) -> Result<(Log, Settings), String> {
-        let settings = self.settings(&wanted.topic);
-        let now = self.options.clock.wall();
-        // A crash between the folder and its commit leaves a folder that nothing was ever appended to.
-        let (dir, options) = (dir.dir(), settings.log.clone());
-        let is_there = dir.fs().exists(&dir.folder(wanted.at));
-        let log = if is_there {
-            Log::open(dir, wanted.at, options, now).map(|(log, _)| log)
-        } else {
-            let metadata =
-                PartitionMetadata { topic: wanted.at.topic, name: wanted.topic.name.to_string() };
-            Log::create(dir, wanted.at, &metadata, options, now)
-        };
-        log.map(|log| (log, settings)).map_err(|error| error.to_string())
-    }
-
-    /// The directory in which a start before a crash began to make it, else the one with the fewest partitions,
-    /// among those that take writes.
-    fn choose_directory(
-        &self,
-        at: TopicPartition,
-        created: &[(Wanted, Arc<Directory>, Log, Settings)],
-    ) -> Option<&Arc<Directory>> {
-        let online = self.options.table.online();
-        let load = |dir: &Arc<Directory>| {
-            let old = online.iter().filter(|p| p.dir().directory_id() == dir.dir().directory_id());
-            let new = created.iter().filter(|(_, other, ..)| Arc::ptr_eq(other, dir));
-            old.count() + new.count()
-        };
-        let usable = |dir: &&Arc<Directory>| dir.dir().state() == DirState::Online;
-        let begun = |dir: &Arc<Directory>| dir.dir().fs().exists(&dir.dir().folder(at));
-        let directories = self.options.table.directories().iter().filter(usable);
-        directories.min_by_key(|dir| (!begun(dir), load(dir)))
     }
 
     fn serve(&self, wanted: &Wanted, directory: &Arc<Directory>, log: Log, settings: Settings) {

@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use super::start::Broker;
+use crate::base::share_out;
 use crate::partition::Directory;
 
 /// How long dropped tasks get to end; nothing of value waits in them.
 const ABANDON: Duration = Duration::from_millis(500);
+
+/// How many logs are closed at the same time: they wait for the disk.
+const CLOSERS_MAX: usize = 16;
 
 impl Broker {
     /// Drains and stops. Blocks, at most for the drain deadline and the time that closing the logs takes. False
@@ -67,15 +71,16 @@ impl Broker {
     fn close_directory(&self, directory: &Directory) -> bool {
         let dir = directory.dir();
         directory.note_appends(&self.table);
-        let mut closed = true;
-        for partition in self.table.held_by(dir.directory_id()) {
-            if let Err(error) = partition.close() {
+        let held = self.table.held_by(dir.directory_id());
+        let closed = share_out(&held, CLOSERS_MAX, |partition| {
+            let closed = partition.close();
+            if let Err(error) = &closed {
                 tracing::warn!(%partition, %error, "not closed well");
-                closed = false;
             }
-        }
+            closed.is_ok()
+        });
         directory.checkpoint(&self.table);
-        if !closed {
+        if closed.contains(&false) {
             return false;
         }
         if let Err(error) = dir.close_clean() {

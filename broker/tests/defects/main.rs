@@ -20,6 +20,7 @@ mod failed_sync;
 mod full_disk;
 mod groups;
 mod machine;
+mod making;
 mod one_partition;
 mod partition;
 mod pinned;

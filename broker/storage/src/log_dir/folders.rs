@@ -8,6 +8,7 @@ use thalweg_protocol::TopicPartition;
 
 use super::error::{DirRefusal, FolderError};
 use super::open::{LogDir, is_known};
+use super::state::lock;
 use crate::checkpoint;
 use crate::defects::{self, Defect};
 use crate::folder::{FolderName, METADATA_FILE, PartitionMetadata};
@@ -77,15 +78,26 @@ impl LogDir {
         // A partition that was here before and moved away left its points.
         self.forget_points(partition)?;
         let file = folder.join(METADATA_FILE);
-        let made = self
-            .fs()
-            .create_folder(&folder)
-            .and_then(|()| self.fs().sync_folder(self.path()))
-            .and_then(|()| {
+        let made =
+            self.fs().create_folder(&folder).and_then(|()| self.sync_names()).and_then(|()| {
                 checkpoint::replace_file(&**self.fs(), &file, metadata.encode().as_bytes())
             });
         made.map_err(|source| self.folder_failed(&folder, "create it", source))?;
         Ok(folder)
+    }
+
+    /// Brings the names of the folders to stable storage, after one was made or changed. Of those who come at the same
+    /// time one syncs for all.
+    fn sync_names(&self) -> io::Result<()> {
+        self.names.changed();
+        let _one_at_a_time = lock(&self.syncing_names);
+        if self.is_offline() {
+            // The sync of another one failed, and is never tried again.
+            return Err(io::Error::other("the log directory is offline"));
+        }
+        self.names.sync(|| self.fs().sync_folder(self.path())).inspect_err(|error| {
+            self.failed(&format!("{}: cannot sync it", self.path().display()), error);
+        })
     }
 
     /// Whether a crash interrupted the making of the folder: there is nothing in it but what making it
@@ -113,7 +125,7 @@ impl LogDir {
         }
         self.fs()
             .rename(&folder, &target)
-            .and_then(|()| self.fs().sync_folder(self.path()))
+            .and_then(|()| self.sync_names())
             .map_err(|source| self.folder_failed(&folder, "delete it", source))?;
         self.forget_points(partition)?;
         Ok(Some(target))

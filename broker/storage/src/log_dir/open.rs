@@ -17,6 +17,7 @@ use crate::checkpoint::CheckpointError;
 use crate::deleted::DeletedFiles;
 use crate::folder::FolderName;
 use crate::fs::FileSystem;
+use crate::names::Names;
 use crate::open_files::OpenFiles;
 
 const LOCK_FILE: &str = ".lock";
@@ -58,6 +59,10 @@ pub struct LogDir {
     pub(super) mark: Mutex<()>,
     pub(super) reserve: Reserve,
     deleted: Arc<DeletedFiles>,
+    /// Which names of folders are on stable storage.
+    pub(super) names: Names,
+    /// Held while they are brought there.
+    pub(super) syncing_names: Mutex<()>,
     pub(super) recovery_points: Points,
     pub(super) log_starts: Points,
     pub(super) high_watermarks: Points,
@@ -102,6 +107,8 @@ impl LogDir {
             is_new,
             ignored,
             deleted: Arc::default(),
+            names: Names::default(),
+            syncing_names: Mutex::new(()),
             mark: Mutex::new(()),
             options,
             _lock: guard,

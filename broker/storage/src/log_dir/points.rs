@@ -221,16 +221,22 @@ impl Points {
         write: Option<Write<'_>>,
         partition: TopicPartition,
     ) -> Result<(), CheckpointError> {
-        let mut rows = lock(&self.rows);
-        let known = keys(&rows.values, partition);
-        if known.is_empty() {
+        if !self.remove(partition) {
             return Ok(());
         }
-        for key in known {
-            rows.values.remove(&key);
+        // The lock was released in between: of several that go at the same time, one writes for all.
+        write.map_or(Ok(()), |write| self.write(&mut lock(&self.rows), write))
+    }
+
+    /// Removes the rows of a partition; false when there are none.
+    fn remove(&self, partition: TopicPartition) -> bool {
+        let mut rows = lock(&self.rows);
+        let known = keys(&rows.values, partition);
+        for key in &known {
+            rows.values.remove(key);
         }
-        rows.changed = true;
-        write.map_or(Ok(()), |write| self.write(&mut rows, write))
+        rows.changed |= !known.is_empty();
+        !known.is_empty()
     }
 
     fn write(&self, rows: &mut Rows, write: Write<'_>) -> Result<(), CheckpointError> {
