@@ -117,8 +117,10 @@ impl Active {
     /// Gives back the blocks behind the last batch, and completes the indexes.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.segment.close_at(self.position)?;
-        self.segment.index_time(self.newest);
-        self.segment.flush_indexes();
+        if self.position > 0 {
+            self.segment.index_time(self.newest);
+            self.segment.flush_indexes();
+        }
         Ok(())
     }
 }

@@ -121,7 +121,9 @@ impl Log {
         let _exclusive = shared.exchange();
         self.active.finish().map_err(|error| self.failed("close", &path, error))?;
         self.shared.ahead.close(|path| drop(self.shared.home.fs.remove(path)));
-        self.snapshot_producers();
+        if self.since_snapshot > 0 {
+            self.snapshot_producers();
+        }
         let reader = self.reader();
         let folder = self.shared.home.folder.clone();
         reader.sync().map_err(|error| self.failed("sync", &folder, error))?;

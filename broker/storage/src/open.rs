@@ -108,13 +108,16 @@ impl Log {
             });
         }
         let recovered = recover(&home, found, &options, believed, now).map_err(failed)?;
-        let Recovered { segments, log_end, epochs, epochs_saved, report } = recovered;
+        let Recovered { segments, log_end, epochs, epochs_saved, names_synced, report } = recovered;
         let report = RecoveryReport { finished_exchanges, ..report };
         let log_start = log_start(&segments, believed, log_end);
         let cleaned_end = load_cleaned_end(&home, log_end).map_err(failed)?;
         let shared = share(dir, partition, &home, segments, log_start, log_end, epochs);
         shared.cleaned_end.store(cleaned_end.get(), Ordering::Release);
         shared.epochs_dirty.store(!epochs_saved, Ordering::Release);
+        if !names_synced {
+            shared.names.changed();
+        }
         let mut log = Self::around(shared, options, believed, now);
         log.load_producers(now).map_err(failed)?;
         log.reader().save_epochs().map_err(failed)?;
@@ -214,6 +217,8 @@ struct Recovered {
     epochs: EpochTable,
     /// The epochs are in their file as they are here.
     epochs_saved: bool,
+    /// The names in the folder are on stable storage.
+    names_synced: bool,
     report: RecoveryReport,
 }
 
@@ -224,34 +229,57 @@ fn recover(
     believed: &Believed,
     now: TimestampMs,
 ) -> io::Result<Recovered> {
-    let known = known_epochs(home, believed.recovery_point);
+    let known = known_epochs(home, believed);
     let complete = known.is_some();
+    let durable = known.as_ref().filter(|known| known.is_durable).map(|known| known.epochs.clone());
+    let known = known.map(|known| known.epochs);
     let map_bytes = u64::from(options.segment_bytes);
     let mut walk = Recovery::new(home, files, known, believed, map_bytes);
     walk.run()?;
     let Recovery { mut segments, log_end, epochs, report, resumes, .. } = walk;
-    if segments.is_empty() || resumes {
+    let is_made = segments.is_empty() || resumes;
+    if is_made {
         let first = Segment::create(home, log_end, map_bytes)?;
         first.sync()?;
         segments.push(Arc::new(first));
     }
-    if !believed.clean || resumes || segments.len() == 1 {
+    let goes_further = log_end > believed.recovery_point || report.cut_bytes > 0;
+    let syncs_folder = is_made || (!believed.clean && goes_further);
+    if syncs_folder {
         home.fs.sync_folder(&home.folder)?;
     }
+    // The recovery point speaks for the names of segments that begin below it. Nothing is in one that begins there:
+    // its name may wait for its first sync.
+    let begins_above =
+        segments.last().is_some_and(|it| it.base_offset() >= believed.recovery_point);
+    let names_synced = believed.clean || syncs_folder || !begins_above;
     note_last_appends(&segments, believed, now);
     let segments = Segments::new(segments);
     let epochs = if complete { epochs } else { epochs_from_batches(&segments, log_end)? };
-    Ok(Recovered { segments, log_end, epochs, epochs_saved: complete && believed.clean, report })
+    let epochs_saved = match durable {
+        Some(durable) => durable == epochs,
+        // No file tells the same as one without entries.
+        None => !complete && epochs.entries().is_empty(),
+    };
+    Ok(Recovered { segments, log_end, epochs, epochs_saved, names_synced, report })
+}
+
+/// What the epochs' file tells.
+struct KnownEpochs {
+    /// Those that begin below the recovery point: what follows is told by the batches themselves.
+    epochs: EpochTable,
+    /// The file tells these and no more. Then it is on stable storage: an end is published as synced only after the
+    /// epochs below it were.
+    is_durable: bool,
 }
 
 /// The epochs that the file tells, as far as they were synced; `None` when it is missing or damaged.
-fn known_epochs(home: &Home, synced: Offset) -> Option<EpochTable> {
+fn known_epochs(home: &Home, believed: &Believed) -> Option<KnownEpochs> {
     let path = home.folder.join(EPOCH_FILE);
     let bytes = home.fs.read_small(&path, EpochTable::FILE_BYTES_MAX).ok()?;
     let mut epochs = EpochTable::decode(&bytes).ok()?;
-    // What follows is told by the batches themselves.
-    epochs.truncate_to(synced);
-    Some(epochs)
+    let goes_further = epochs.truncate_to(believed.recovery_point);
+    Some(KnownEpochs { epochs, is_durable: believed.clean || !goes_further })
 }
 
 fn note_last_appends(segments: &[Arc<Segment>], believed: &Believed, now: TimestampMs) {

@@ -23,11 +23,12 @@ const SNAPSHOT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 impl Log {
     /// Loads the newest snapshot at or below the log end and records the batches behind it. Snapshots above
-    /// the end, and damaged ones, are removed.
+    /// the end, and damaged ones, are removed, durably: one that came back when the log has grown past it again would
+    /// tell of batches that were cut.
     pub(crate) fn load_producers(&mut self, now: TimestampMs) -> io::Result<()> {
         let log_end = self.log_end();
         let fs = Arc::clone(&self.shared.home.fs);
-        let mut from = None;
+        let (mut from, mut removed) = (None, false);
         self.producers = ProducerTable::new();
         for offset in self.snapshot_offsets().into_iter().rev() {
             let path = self.path_of(offset, FileKind::Snapshot);
@@ -42,7 +43,11 @@ impl Log {
                 from = Some(offset);
                 break;
             }
+            removed = true;
             drop(fs.remove(&path));
+        }
+        if removed {
+            fs.sync_folder(&self.shared.home.folder)?;
         }
         let segments = self.shared.segments.load_full();
         let from = from.unwrap_or_else(|| self.log_start());

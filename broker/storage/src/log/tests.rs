@@ -17,6 +17,7 @@ use crate::*;
 mod ahead;
 mod cold;
 mod cuts;
+mod quiet;
 mod scrub;
 
 const NOW: TimestampMs = TimestampMs::new(1_700_000_000_000);

@@ -72,3 +72,31 @@ fn what_was_just_cut_off_stays_even_below_the_others() {
     it.tear();
     assert_eq!(it.cuts(), [1, 4, 5, 6]);
 }
+
+/// Found by random lives of a compacted log: the snapshot of batches that a power cut took came back with the next one,
+/// when the log had grown past it again, and the retry of a record that was lost passed for its double.
+#[test]
+fn a_producer_snapshot_of_batches_that_were_cut_does_not_come_back() {
+    let mut it = Fixture::new();
+    let (epoch, one, other) = (ProducerEpoch::new(0), ProducerId::new(1), ProducerId::new(2));
+    let append = |it: &mut Fixture, producer, sequence| {
+        let batch = sequenced(3, 10, producer, epoch, Sequence::new(sequence));
+        it.log().append(&batch, LeaderEpoch::FIRST, NOW).unwrap()
+    };
+    append(&mut it, one, 0);
+    it.reader().sync().unwrap();
+    append(&mut it, one, 3);
+    it.log().snapshot_producers();
+    // The snapshot reaches the disk on its own, the batch does not.
+    let snapshot = it.path(6, FileKind::Snapshot);
+    it.disk.open(&snapshot).unwrap().sync().unwrap();
+    it.disk.sync_folder(&it.dir.folder(partition())).unwrap();
+    let power_cut = |disk: &SimDisk| disk.crash(Crash::seeded(1).leaving(Survivors::Nothing));
+    it.restart(3, power_cut);
+    assert_eq!(it.log().log_end(), offset(3), "vacuous: nothing was cut");
+    append(&mut it, other, 0);
+    append(&mut it, other, 3);
+    it.reader().sync().unwrap();
+    it.restart(9, power_cut);
+    assert!(!append(&mut it, one, 3).duplicate, "it was never acknowledged");
+}
