@@ -55,7 +55,7 @@ bench: release ## what this machine can do, and what a broker makes of it
 		echo; target/release/thalweg bench $$workload --embedded --record-size 1024 --duration 10s || exit 1; \
 	done
 
-bench-peers: ## Kafka and Thalweg in turn on the same workloads; needs Java and Maven, and six minutes
+bench-peers: ## Kafka and Thalweg in turn on the same workloads; needs Java and Maven, and ten minutes
 	@scripts/bench-peers.sh
 
 audit: ## licences and advisories; needs cargo-deny

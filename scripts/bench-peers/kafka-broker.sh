@@ -1,4 +1,4 @@
-# A Kafka broker in KRaft mode as a process of its own, and its CPU time. To be sourced.
+# A Kafka broker in KRaft mode as a process of its own. To be sourced.
 
 kafka_pid=
 
@@ -29,6 +29,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
+log.segment.delete.delay.ms=500
 END
     kafka kafka.tools.StorageTool format --cluster-id dGhhbHdlZy1iZW5jaC1wZQ --config "$settings" >"$work/format.txt"
     java -Xmx1G -Xms1G -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 \
@@ -55,26 +56,4 @@ stop_kafka() {
     wait "$kafka_pid" 2>/dev/null || true
     kafka_pid=
     rm -rf "$work/kafka"
-}
-
-# kafka_topic <name> <settings>: an empty topic.
-kafka_topic() {
-    local name=$1
-    shift
-    local setting settings=()
-    for setting in "$@"; do settings+=(--config "$setting"); done
-    kafka org.apache.kafka.tools.TopicCommand --bootstrap-server "$kafka_address" --create --topic "$name" \
-        --partitions "$partitions" --replication-factor 1 "${settings[@]}" >/dev/null
-}
-
-delete_kafka_topic() {
-    kafka org.apache.kafka.tools.TopicCommand --bootstrap-server "$kafka_address" --delete --topic "$1" >/dev/null
-}
-
-# Hundredths of a second of CPU time that the broker has used.
-kafka_ticks() {
-    local stat fields
-    stat=$(cat "/proc/$kafka_pid/stat")
-    read -r -a fields <<<"${stat##*) }"
-    echo $((fields[11] + fields[12]))
 }

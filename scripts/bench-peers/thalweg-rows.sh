@@ -10,38 +10,35 @@ bench() {
     [ "$(field errors)" = 0 ] || { echo "errors in thalweg bench $*:"; cat "$work/report.json"; exit 1; }
 }
 
-throughput_row() {
-    local name=$1 size=$2 gb
-    gb=$(awk "BEGIN { print $(field records) * $size / 1e9 }")
-    row thalweg "$name" "$(field records_per_second)" "$size" "$(field records)" \
-        "$(awk "BEGIN { print $(field broker_cpu_seconds_per_gb) * $gb }")" \
-        "$(awk "BEGIN { print $(field client_cpu_seconds_per_gb) * $gb }")"
+durability() {
+    if [ "$1" = yes ]; then echo synced; else echo replicated; fi
 }
 
-# thalweg_produce <name> <record bytes> <records> <batch bytes> <synced?>
-thalweg_produce() {
-    local durability=replicated
-    [ "$5" = yes ] && durability=synced
-    bench produce --partitions "$partitions" --record-size "$2" --records "$3" --batch-bytes "$4" \
-        --durability "$durability" --warm-up 2s
-    throughput_row "$1" "$2"
+# cpu_seconds broker|client <record bytes>: of the measured part.
+cpu_seconds() {
+    awk "BEGIN { print $(field "$1_cpu_seconds_per_gb") * $(field records) * $2 / 1e9 }"
 }
 
-# thalweg_consume <name> <record bytes> <records>
-thalweg_consume() {
-    bench consume --partitions "$partitions" --record-size "$2" --records "$3" --durability replicated
-    throughput_row "$1" "$2"
+# thalweg_throughput produce|consume <name> <record bytes> <records> <batch bytes> <synced?>
+thalweg_throughput() {
+    local warm=()
+    # A reader warms up by reading a tenth before.
+    [ "$1" = produce ] && warm=(--warm-up 1s)
+    bench "$1" --partitions "$partitions" --record-size "$3" --records "$4" --batch-bytes "$5" \
+        --durability "$(durability "$6")" "${warm[@]}"
+    throughput_row thalweg "$2" "$3" "$(field records_per_second)" "$(field records)" \
+        "$(cpu_seconds broker "$3")" "$(cpu_seconds client "$3")"
 }
 
+# thalweg_latency ack|read|rate <name> <record bytes> <records a second> <synced?>
 thalweg_latency() {
-    bench produce --one-at-a-time --partitions 1 --duration 5s --durability replicated
-    latency_row thalweg "one record at a time, until its answer" "$(percentiles)"
-    bench produce --one-at-a-time --partitions 1 --duration 5s --durability synced
-    latency_row thalweg "one record at a time, until its answer, flushed before" "$(percentiles)"
-    bench end-to-end --partitions 1 --duration 5s --durability replicated
-    latency_row thalweg "one record at a time, until its consumer has it" "$(percentiles)"
-}
-
-percentiles() {
-    echo "$(field p50) $(field p99) $(field p999)"
+    local workload
+    case $1 in
+        ack) workload=(produce --one-at-a-time) ;;
+        read) workload=(end-to-end) ;;
+        rate) workload=(produce --rate "$4" --linger 0ms) ;;
+    esac
+    bench "${workload[@]}" --partitions 1 --record-size "$3" --warm-up 2s --duration 5s --durability "$(durability "$5")"
+    latency_row thalweg "$2" "$(field p50)" "$(field p99)" "$(field p999)" "$(field records)" \
+        "$(cpu_seconds broker "$3")" "$(cpu_seconds client "$3")"
 }
