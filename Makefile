@@ -9,7 +9,7 @@ ifdef SEED
 export SEED
 endif
 
-.PHONY: help demo run test verify fix sim docs release bench bench-peers audit dump-tool metrics-check fuzz
+.PHONY: help demo run test verify fix sim docs release bench bench-peers bench-starts audit dump-tool metrics-check fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench: release ## what this machine can do, and what a broker makes of it
 
 bench-peers: ## Kafka and Thalweg in turn on the same workloads; needs Java and Maven, and ten minutes
 	@scripts/bench-peers.sh
+
+bench-starts: ## what a start, a kill, an idle broker and many partitions cost; four minutes
+	@scripts/bench-starts.sh
 
 audit: ## licences and advisories; needs cargo-deny
 	$(CARGO) deny check

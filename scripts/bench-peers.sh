@@ -57,7 +57,7 @@ settle() {
 measure() {
     case $kind in
         produce | consume)
-            settle $((size * count * 5 / 4))
+            settle $((size * count * 3 / 2))
             "$1_throughput" "$kind" "$name" "$size" "$count" "$batch" "$flushed"
             ;;
         *)

@@ -71,7 +71,7 @@ public class Workload {
     private void produce() throws Exception {
         long records = number("records");
         try (var producer = producer(batches())) {
-            send(producer, records / 4);
+            send(producer, records / 2);
             Spent spent = new Spent();
             send(producer, records);
             System.out.printf("%.1f %s%n", spent.rate(records), spent.told(records));
