@@ -182,6 +182,7 @@ fn groups_are_measured_by_every_question() {
         "flushes, 3 groups",
         "control: bare echo, each synced, p50",
         "heartbeats, 12 members in 3 groups",
+        "until the first group of a new broker is stable",
         "until a group of 10 is stable",
         "longest gap of a kept partition, control",
         "longest gap of a kept partition, members come and go",

@@ -46,7 +46,10 @@ impl Held {
 /// Groups of several sizes, one after the other.
 pub(super) async fn measure(args: &GroupsArgs, folder: &Path) -> Result<Vec<Figure>, Failure> {
     let place = Place::open(folder, &[]).await?;
-    let mut figures = Vec::new();
+    // The first group of a new broker waits for the topic of all groups to be made, with its shards.
+    let first = join(&place, 1).await?;
+    let mut figures =
+        vec![Figure::new("until the first group of a new broker is stable", first, "s")];
     for (members, aim) in SIZES.into_iter().filter(|(members, _)| *members <= args.members) {
         let seconds = join(&place, usize::from(members)).await?;
         let what = format!("until a group of {members} is stable");

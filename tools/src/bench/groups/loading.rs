@@ -82,6 +82,7 @@ async fn load(offsets: u32, shards: u16, folder: &Path) -> Result<Vec<Figure>, F
         Figure::new(format!("from the start until it serves, {of}"), serving.as_secs_f64(), "s"),
         Figure::new(format!("from the start until all is loaded, {of}"), loaded.as_secs_f64(), "s")
             .at_most(AIM),
+        Figure::new(format!("broker's CPU until then, {of}"), read.cpu_seconds, "s"),
         Figure::new(format!("records read, {of}"), read.shard_load_records, "records"),
     ])
 }
