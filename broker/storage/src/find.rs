@@ -13,7 +13,7 @@ use thalweg_protocol::{Offset, TimestampMs};
 use crate::fs::{File, would_wait};
 use crate::index::{OffsetEntry, TimeEntry};
 use crate::segment::{BadRange, Segment};
-use crate::walk::{Damage, Found, Step, Walk, damage_at, next_intact, total_bytes};
+use crate::walk::{Damage, Found, Step, Walk, damage_at, is_intact, next_intact, total_bytes};
 
 /// What lies at an offset.
 #[derive(Debug)]
@@ -44,10 +44,17 @@ impl Segment {
         loop {
             match walk.step()? {
                 Step::Batch(found) if found.header.last_offset() < offset => {}
-                Step::Batch(found) => return Ok(Lookup::Batch(found, walk)),
+                Step::Batch(found) if !is_overlong(file, &found, end_offset)? => {
+                    return Ok(Lookup::Batch(found, walk));
+                }
                 Step::End => return Ok(Lookup::End),
-                Step::Bad => {
-                    let (range, good) = self.quarantine_at(&walk, end_offset)?;
+                step @ (Step::Batch(_) | Step::Bad) => {
+                    let (range, good) = if let Step::Batch(Found { header, position }) = step {
+                        let damage = Damage { from: header.base_offset, position };
+                        self.quarantine_damage(file, damage, end, end_offset)?
+                    } else {
+                        self.quarantine_at(&walk, end_offset)?
+                    };
                     let Some(good) = good.filter(|_| range.next_good <= offset) else {
                         return Ok(Lookup::Bad(range));
                     };
@@ -173,6 +180,19 @@ impl Segment {
         });
         self.know_times(newest);
     }
+}
+
+/// Whether a batch is damaged such that it claims offsets of what comes behind it.
+fn is_overlong(file: &dyn File, found: &Found, end_offset: Offset) -> io::Result<bool> {
+    let header = &found.header;
+    if header.base_offset >= end_offset || header.last_offset() < end_offset {
+        return Ok(false);
+    }
+    if !file.may_wait() {
+        return Err(would_wait());
+    }
+    // The end may lie within a batch, for whoever looks at a part of a segment only.
+    Ok(!is_intact(file, found, &mut Vec::new())?)
 }
 
 /// The interval of rebuilt indexes; the usual one.

@@ -236,6 +236,12 @@ fn read_segment(
         segment.bad().add(range);
         return Ok(InSegment::Bad(range));
     }
+    if first.header.last_offset() >= end_offset {
+        // Its checksum says that it was written so, and yet others hold the offsets: whoever waited for all of it would wait
+        // for ever.
+        let from = first.header.base_offset;
+        return Ok(InSegment::Bad(BadRange { from, next_good: end_offset }));
+    }
     let limit = first.position.saturating_add(bounds.bytes_max);
     let too_large = first.end() > limit && !bounds.at_least_one;
     if first.header.last_offset() >= bounds.below || too_large {

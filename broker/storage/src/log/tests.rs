@@ -337,6 +337,64 @@ fn damage_that_a_read_meets_is_remembered() {
     assert!(it.read(6).is_ok());
 }
 
+/// Found by changed golden files: the header says that the batch goes on beyond the end of the log, so that all of it was
+/// never committed, and a reader was told again and again that there is nothing yet.
+#[test]
+fn a_batch_that_claims_offsets_of_others_keeps_no_reader_waiting() {
+    const LAST_OFFSET_DELTA: usize = 23;
+    let mut it = Fixture::new();
+    for _ in 0..4 {
+        it.append(3);
+    }
+    let batch_bytes = usize::try_from(it.reader().bytes_on_disk() / 4).unwrap();
+    it.disk.flip_bit(&it.path(0, FileKind::Log), batch_bytes + LAST_OFFSET_DELTA + 1, 3).unwrap();
+    for from in [3, 4] {
+        let error = it.read(from).unwrap_err();
+        assert!(
+            matches!(error, ReadError::Corrupt { next_good, .. } if next_good == offset(6)),
+            "{error}"
+        );
+    }
+    assert_eq!(it.reader().bad_ranges(), [BadRange { from: offset(3), next_good: offset(6) }]);
+    assert_eq!(it.read(0).unwrap().len(), batch_bytes);
+    assert_eq!(it.read(7).unwrap().len(), 2 * batch_bytes);
+}
+
+/// The same with a checksum that fits, as no damage leaves it.
+#[test]
+fn a_batch_that_was_written_too_long_keeps_no_reader_waiting() {
+    let mut it = Fixture::new();
+    for _ in 0..4 {
+        it.append(3);
+    }
+    let position = it.reader().bytes_on_disk() / 4;
+    let file = it.disk.open(&it.path(0, FileKind::Log)).unwrap();
+    let mut batch = vec![0; usize::try_from(position).unwrap()];
+    file.read_at(position, &mut batch).unwrap();
+    batch[23..27].copy_from_slice(&1_000_i32.to_be_bytes());
+    let crc = thalweg_protocol::batch::checksum(&batch);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+    file.write_at(position, &[&batch]).unwrap();
+    let error = it.read(4).unwrap_err();
+    assert!(
+        matches!(error, ReadError::Corrupt { next_good, .. } if next_good == offset(12)),
+        "{error}"
+    );
+}
+
+/// The same, asked for what lies behind it first.
+#[test]
+fn what_lies_behind_a_batch_that_claims_too_much_is_read() {
+    let mut it = Fixture::new();
+    for _ in 0..4 {
+        it.append(3);
+    }
+    let batch_bytes = usize::try_from(it.reader().bytes_on_disk() / 4).unwrap();
+    it.disk.flip_bit(&it.path(0, FileKind::Log), batch_bytes + 24, 3).unwrap();
+    assert_eq!(it.read(7).unwrap().len(), 2 * batch_bytes);
+    assert!(matches!(it.read(4), Err(ReadError::Corrupt { .. })));
+}
+
 #[test]
 fn offsets_that_were_given_out_are_never_given_out_again() {
     let mut it = Fixture::new();
