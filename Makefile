@@ -9,7 +9,7 @@ ifdef SEED
 export SEED
 endif
 
-.PHONY: help demo run test verify fix sim docs release bench bench-peers bench-starts audit dump-tool metrics-check fuzz
+.PHONY: help demo run test verify fix sim docs release bench bench-peers bench-starts audit dump-tool metrics-check fuzz fuzz-guided
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,10 @@ sim: ## the simulated crashes: make sim N=1000000 SEED=7
 SECONDS ?= 60
 fuzz: ## every decoder and the live port under hostile bytes: make fuzz SECONDS=60 SEED=7
 	FUZZ_SECONDS=$$(( $(SECONDS) / 2 )) $(CARGO) test --package thalweg --all-features --test fuzz --test hostile -- --nocapture
+	@scripts/fuzz-guided.sh $(SECONDS) --if-built
+
+fuzz-guided: ## decoders under libFuzzer, guided by coverage; needs a C++ compiler: make fuzz-guided SECONDS=600
+	@scripts/fuzz-guided.sh $(SECONDS)
 
 metrics-check: ## a real Prometheus over a broker under load, every alert, every query of the dashboard
 	@scripts/prometheus.sh
