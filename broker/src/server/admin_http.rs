@@ -1,15 +1,14 @@
 //! What operators and their tools ask over HTTP: `/healthz`, `/readyz`, `/metrics`.
 //!
 //! Owns one socket, by default on the loopback address only. Never changes anything, and asks for no
-//! password: what it tells is no secret to whoever may reach the address. Few connections at a time, and none
-//! that stands still, so that it cannot be used to exhaust the broker.
+//! password: what it tells is no secret to whoever may reach the address. Few connections at a time, none
+//! that stands still, and one rendering of the figures at a time, so that it cannot be used to exhaust the broker.
+
+mod guarded;
+mod rendering;
 
 use std::fmt::Write;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -17,31 +16,31 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::guarded::{Guarded, OnPlace, keep_place};
+use self::rendering::Rendering;
 pub(super) use crate::base::Readiness;
 use crate::metrics::{self, Metrics};
 
-/// Connections at once; one more waits to be accepted.
-const CONNECTIONS_MAX: usize = 64;
-
 /// A connection on which nothing moves for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-
-/// Between two tries to accept, when the system refuses: out of descriptors, for example.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// What the answers are made from.
 #[derive(Debug)]
 struct Sources {
     readiness: Readiness,
     metrics: Arc<Metrics>,
+    rendering: Rendering,
+}
+
+impl Sources {
+    fn new(readiness: Readiness, metrics: Arc<Metrics>) -> Self {
+        Self { readiness, metrics, rendering: Rendering::default() }
+    }
 }
 
 /// Answers what comes to `listener` until `stop`; ends when the requests under way then are answered. To be
@@ -52,7 +51,7 @@ pub(super) async fn serve(
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
-    serve_within(listener, Sources { readiness, metrics }, stop, IDLE_MAX).await;
+    serve_within(listener, Sources::new(readiness, metrics), stop, IDLE_MAX).await;
 }
 
 async fn serve_within(
@@ -61,10 +60,9 @@ async fn serve_within(
     stop: CancellationToken,
     idle_max: Duration,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let guarded = Guarded { listener, places, idle_max };
-    let server = axum::serve(guarded, router(Arc::new(sources)))
-        .with_graceful_shutdown(stop.cancelled_owned());
+    let guarded = Guarded::new(listener, idle_max);
+    let router = router(Arc::new(sources)).into_make_service_with_connect_info::<OnPlace>();
+    let server = axum::serve(guarded, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = server.await {
         tracing::error!(%error, "the HTTP server ended");
     }
@@ -76,6 +74,7 @@ fn router(sources: Arc<Sources>) -> Router {
         .route("/readyz", get(answer_ready))
         .route("/metrics", get(render))
         .fallback(unknown)
+        .layer(middleware::from_fn(keep_place))
         .with_state(sources)
 }
 
@@ -132,106 +131,15 @@ async fn answer_ready(
 
 async fn render(State(sources): State<Arc<Sources>>) -> Response {
     sources.metrics.broker.ready.set(u8::from(sources.readiness.is_ready()));
-    // Disks are asked for their space, and a disk may not answer: control traffic must not wait for it.
-    match tokio::task::spawn_blocking(move || sources.metrics.render()).await {
-        Ok(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the metrics cannot be shown");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+    let metrics = Arc::clone(&sources.metrics);
+    match sources.rendering.text(move || metrics.render()).await {
+        Some(text) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 async fn unknown() -> (StatusCode, &'static str) {
     (StatusCode::NOT_FOUND, "not found; there are /healthz, /readyz and /metrics\n")
-}
-
-/// Accepts only while there is a place.
-struct Guarded {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-    idle_max: Duration,
-}
-
-impl axum::serve::Listener for Guarded {
-    type Io = Watched;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Watched, SocketAddr) {
-        loop {
-            let place = Arc::clone(&self.places).acquire_owned().await.ok();
-            match self.listener.accept().await {
-                Ok((stream, address)) => {
-                    let idle = Box::pin(tokio::time::sleep(self.idle_max));
-                    let idle_max = self.idle_max;
-                    return (Watched { stream, idle, idle_max, _place: place }, address);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept an HTTP connection; trying again");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that fails when nothing moves for `idle_max`.
-struct Watched {
-    stream: TcpStream,
-    idle: Pin<Box<Sleep>>,
-    idle_max: Duration,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Watched {
-    /// Passes on what moved; otherwise waits for the socket or for the deadline, whichever comes first.
-    fn watch<T>(
-        &mut self,
-        moved: Poll<io::Result<T>>,
-        task: &mut Context<'_>,
-    ) -> Poll<io::Result<T>> {
-        if moved.is_ready() {
-            let deadline = Instant::now() + self.idle_max;
-            self.idle.as_mut().reset(deadline);
-            return moved;
-        }
-        ready!(self.idle.as_mut().poll(task));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let moved = Pin::new(&mut self.stream).poll_read(task, buffer);
-        self.watch(moved, task)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let moved = Pin::new(&mut self.stream).poll_write(task, bytes);
-        self.watch(moved, task)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(task)
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::complaints::Complaints;
 use super::connection::{Closed, Connection};
 use super::handshake::{Introduction, Opened, shake_hands};
-use super::limits::{Admitted, Handshake, Limits};
+use super::limits::{Admitted, Limits};
+use super::places::Place;
 use super::requests::{DOOR, RequestCounts};
 use crate::api::Services;
 use crate::base::Tasks;
@@ -112,7 +113,7 @@ async fn serve(
     mut stream: TcpStream,
     address: SocketAddr,
     admitted: Admitted,
-    handshake: Handshake,
+    handshake: Place,
     door: Arc<Door>,
     counted: Counted,
 ) {

@@ -1,6 +1,9 @@
 //! Asked over a real socket, by bare HTTP, so that no client library hides what is sent.
 
+use std::net::SocketAddr;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::*;
 use crate::config::BrokerConfig;
@@ -24,7 +27,7 @@ impl Server {
         let readiness = Readiness::new();
         let metrics = Metrics::new(&BrokerConfig::default());
         let stop = CancellationToken::new();
-        let sources = Sources { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
+        let sources = Sources::new(readiness.clone(), Arc::clone(&metrics));
         let serving = tokio::spawn(serve_within(listener, sources, stop.clone(), idle_max));
         Self { address, readiness, metrics, stop, serving }
     }
@@ -129,4 +132,18 @@ async fn a_connection_that_stands_still_is_closed() {
     let closed = tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut answer));
     let _ = closed.await.expect("it is still open");
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
+
+/// Once 64 connections that sent a byte now and then kept everybody else out for as long as they liked.
+#[tokio::test]
+async fn those_who_dribble_keep_nobody_out() {
+    let server = Server::start().await;
+    let mut strangers = Vec::new();
+    for _ in 0..200 {
+        let mut stranger = TcpStream::connect(server.address).await.unwrap();
+        stranger.write_all(b"G").await.unwrap();
+        strangers.push(stranger);
+    }
+    let asked = tokio::time::timeout(Duration::from_secs(20), server.ask("/healthz", ""));
+    assert_eq!(asked.await.expect("nobody answers").1, "alive\n");
 }
