@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thalweg_protocol::TopicPartition;
 
-use super::metadata::{Missing, by_name};
+use super::metadata::{Missing, by_name, check_size, size};
 use super::{Failure, Services};
 use crate::cluster::{Partition, Topic};
 use crate::config::{DescribedSetting, TopicConfig};
@@ -37,9 +37,19 @@ pub(crate) struct PartitionDescription {
     pub(crate) log: Result<LogDescription, Failure>,
 }
 
+/// About what one setting with its source takes in an answer.
+const SETTING_BYTES: usize = 64;
+
+/// How many topics are described.
+pub(super) fn things(services: &Services, request: &Request) -> usize {
+    request.names.as_ref().map_or_else(|| services.metadata.image().topic_count(), Vec::len)
+}
+
 /// Describes the topics.
-pub(super) fn answer(services: &Services, request: &Request) -> Response {
+pub(super) fn answer(services: &Services, request: &Request) -> Result<Response, Failure> {
     let topics = by_name(&services.metadata.image(), request.names.as_deref());
+    let settings = topics.iter().flatten().next().map_or(0, |topic| configs(services, topic).len());
+    check_size(services, topics.iter().map(|topic| size(topic, settings * SETTING_BYTES)))?;
     let describe = |topic: Arc<Topic>| Description {
         partitions: topic
             .partitions
@@ -56,7 +66,7 @@ pub(super) fn answer(services: &Services, request: &Request) -> Response {
         configs: configs(services, &topic),
         topic,
     };
-    Response { topics: topics.into_iter().map(|topic| topic.map(describe)).collect() }
+    Ok(Response { topics: topics.into_iter().map(|topic| topic.map(describe)).collect() })
 }
 
 /// Every setting of the topic with its source.

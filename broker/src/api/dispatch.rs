@@ -9,6 +9,7 @@ use thalweg_protocol::{ErrorCode, TopicPartition};
 use thalweg_storage::Hold;
 use tokio_util::sync::CancellationToken;
 
+use super::in_pool::answer_all;
 use super::read_pool::ReadPool;
 use super::{
     Failure, compact_topics, delete_records, describe_cluster, describe_topics, fetch, groups,
@@ -18,7 +19,7 @@ use crate::base::Clock;
 use crate::cluster::MetadataHandle;
 use crate::config::BrokerConfig;
 use crate::coordinator::{ClientInfo, Coordinator};
-use crate::partition::{CompactorHandle, Table};
+use crate::partition::{CompactorHandle, Inflater, Table};
 
 /// What handlers work with.
 pub(crate) struct Services {
@@ -30,6 +31,8 @@ pub(crate) struct Services {
     pub(crate) groups: Coordinator,
     /// What compacts logs.
     pub(crate) compactor: CompactorHandle,
+    /// Where batches that inflate to much are checked.
+    pub(crate) inflater: Inflater,
     /// Where reads that may wait for the disk are done.
     pub(crate) reads: ReadPool,
     /// The broker's own settings.
@@ -138,6 +141,26 @@ impl Response {
 }
 
 impl Response {
+    /// Whether it tells of something that was changed.
+    pub(crate) const fn changes(&self) -> bool {
+        match self {
+            Self::Metadata(_)
+            | Self::DescribeCluster(_)
+            | Self::DescribeTopics(_)
+            | Self::Fetch(_)
+            | Self::ListOffsets(_)
+            | Self::LeaderEpoch(_) => false,
+            Self::CreateTopics(_)
+            | Self::DeleteTopics(_)
+            | Self::AlterTopics(_)
+            | Self::CompactTopics(_)
+            | Self::Produce(_)
+            | Self::InitProducer(_)
+            | Self::DeleteRecords(_) => true,
+            Self::Group(response) => response.changes(),
+        }
+    }
+
     /// What its bytes keep on the disk while they wait to be sent.
     pub(crate) fn holds(&self) -> Vec<Hold> {
         let Self::Fetch(response) = self else { return Vec::new() };
@@ -155,6 +178,9 @@ pub(crate) enum Begun {
     Done(Result<Response, Failure>),
     /// What must happen in order has happened; the answer comes later.
     Waiting(Waiting),
+    /// Something of it takes too long to be done while other connections wait. Nothing else of its connection begins
+    /// before this ends.
+    Held(Pin<Box<dyn Future<Output = Self> + Send>>),
     /// It gets no answer: a produce request with `acks=none`. Its failure can only be told by closing.
     Silent(Result<(), Failure>),
 }
@@ -164,22 +190,29 @@ pub(crate) enum Begun {
 pub(crate) fn begin(services: &Arc<Services>, request: Request, context: Context) -> Begun {
     let services = Arc::clone(services);
     match request {
-        Request::Produce(request) => produce::begin(&services, &request, &context),
+        Request::Produce(request) => produce::begin(services, request, &context),
         Request::Fetch(request) => fetch::begin(services, request, &context),
-        Request::Metadata(request) => {
-            Begun::Done(Ok(Response::Metadata(metadata::answer(&services, &request, &context))))
-        }
+        Request::Metadata(request) => answer_all(services, request.things(), move |services| {
+            metadata::answer(services, &request, &context).map(Response::Metadata)
+        }),
         Request::DescribeCluster => Begun::Done(Ok(Response::DescribeCluster(
             describe_cluster::answer(&services, &context),
         ))),
         Request::DescribeTopics(request) => {
-            Begun::Done(Ok(Response::DescribeTopics(describe_topics::answer(&services, &request))))
+            let things = describe_topics::things(&services, &request);
+            answer_all(services, things, move |services| {
+                describe_topics::answer(services, &request).map(Response::DescribeTopics)
+            })
         }
         Request::CompactTopics(request) => {
-            Begun::Done(Ok(Response::CompactTopics(compact_topics::answer(&services, &request))))
+            answer_all(services, request.items.len(), move |services| {
+                Ok(Response::CompactTopics(compact_topics::answer(services, &request)))
+            })
         }
         Request::LeaderEpoch(request) => {
-            Begun::Done(Ok(Response::LeaderEpoch(leader_epoch::answer(&services, &request))))
+            answer_all(services, request.items.len(), move |services| {
+                Ok(Response::LeaderEpoch(leader_epoch::answer(services, &request)))
+            })
         }
         Request::CreateTopics(request) => {
             Begun::Waiting(Box::pin(topics::create(services, request, context)))

@@ -8,6 +8,7 @@ use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use thalweg_storage::Hold;
 use tokio::sync::Notify;
 
+use super::in_pool::ITEMS_AT_ONCE;
 use super::{Begun, Context, Failure, Services};
 use crate::partition::{Fetched, Partition, PartitionError, ReadRequest, Table};
 
@@ -61,7 +62,7 @@ pub(super) fn begin(services: Arc<Services>, mut request: Request, context: &Con
     let bytes_max = services.config.limits.fetch_bytes_max.bytes();
     request.bytes_max = request.bytes_max.min(usize::try_from(bytes_max).unwrap_or(usize::MAX));
     request.wait_max = request.wait_max.min(context.timeout);
-    let attempt = attempt(&services.table, &request, Partition::fetch_now);
+    let attempt = request.is_short().then(|| now(&services.table, &request)).flatten();
     let answers = |attempt: &Attempt| attempt.is_enough(&request) || request.wait_max.is_zero();
     if let Some(attempt) = attempt {
         let enough = answers(&attempt);
@@ -80,6 +81,18 @@ pub(super) fn begin(services: Arc<Services>, mut request: Request, context: &Con
         let attempt = if enough { attempt } else { wait(&services, &request).await };
         Ok(super::Response::Fetch(warm(&services, attempt).await.into_response()))
     }))
+}
+
+impl Request {
+    /// Whether all of it can be read while other connections wait.
+    fn is_short(&self) -> bool {
+        self.items.len() <= ITEMS_AT_ONCE
+    }
+}
+
+/// Reads every partition without waiting for the disk; nothing when that cannot be.
+fn now(table: &Table, request: &Request) -> Option<Attempt> {
+    attempt(table, request, Partition::fetch_now)
 }
 
 /// Reads every partition; nothing when one of them cannot be read in this way.
@@ -111,7 +124,9 @@ fn attempt(table: &Table, request: &Request, reading: Reading) -> Option<Attempt
 
 /// Reads every partition, away from the workers if that has to wait for the disk.
 async fn read(services: &Services, request: &Arc<Request>) -> Attempt {
-    if let Some(attempt) = attempt(&services.table, request, Partition::fetch_now) {
+    if request.is_short()
+        && let Some(attempt) = now(&services.table, request)
+    {
         return attempt;
     }
     let (table, request) = (Arc::clone(&services.table), Arc::clone(request));
@@ -204,7 +219,10 @@ impl Registration {
     fn new(services: &Services, request: &Request) -> Self {
         let reader = Arc::new(Notify::new());
         let found = |item: &Item| services.table.get(item.partition).ok();
-        let partitions: Vec<_> = request.items.iter().filter_map(found).collect();
+        let mut partitions: Vec<_> = request.items.iter().filter_map(found).collect();
+        // Who names one partition a thousand times is woken once: its appends would else pay for each.
+        partitions.sort_unstable_by_key(Arc::as_ptr);
+        partitions.dedup_by(|one, other| Arc::ptr_eq(one, other));
         for partition in &partitions {
             partition.waiters().join(&reader);
         }

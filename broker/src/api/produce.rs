@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use thalweg_protocol::batch::Scratch;
+use thalweg_protocol::batch::{BatchHeader, Scratch};
 use thalweg_protocol::{ErrorCode, LeaderEpoch, Offset, TimestampMs, TopicPartition};
 use thalweg_storage::CheckedBatch;
 
 use super::{Begun, Context, Failure, Services};
-use crate::partition::{Accepted, Commit, Outcome};
+use crate::partition::{Accepted, Commit, Outcome, Partition};
 
 /// When a produce request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,40 +71,82 @@ thread_local! {
 }
 
 /// Appends every batch, then says what there is to wait for.
-pub(super) fn begin(services: &Arc<Services>, request: &Request, context: &Context) -> Begun {
-    let mut items = Vec::with_capacity(request.items.len());
-    let mut waiting = Vec::new();
-    for item in &request.items {
-        let outcome = append(services, request.acks, item).and_then(|accepted| {
-            if let Some(commit) = accepted.commit {
-                waiting.push(Uncommitted { place: items.len(), commit });
-            }
-            if accepted.base_offset == Offset::NONE {
-                return Err(forgotten(item.partition));
-            }
-            Ok(Appended {
-                base_offset: accepted.base_offset,
-                log_append_time: accepted.log_append_time,
-                log_start: accepted.log_start,
-            })
-        });
-        items.push((item.partition, outcome));
-    }
-    let response = Response { items };
-    match request.acks {
-        Acks::None => Begun::Silent(response.failure()),
-        _ if waiting.is_empty() => Begun::Done(Ok(super::Response::Produce(response))),
-        _ => Begun::Waiting(Box::pin(wait(response, waiting, context.timeout))),
+pub(super) fn begin(services: Arc<Services>, request: Request, context: &Context) -> Begun {
+    let mut appending = Appending::new(request, context.timeout);
+    match appending.go_on(&services) {
+        None => appending.begun(),
+        Some(large) => Begun::Held(Box::pin(appending.finish(services, large))),
     }
 }
 
-fn append(services: &Services, acks: Acks, item: &Item) -> Result<Accepted, Failure> {
-    let partition = services.table.get(item.partition)?;
-    super::refuse_internal(&partition, "written to")?;
-    let now = services.clock.wall();
-    SCRATCH.with_borrow_mut(|scratch| {
-        let header = partition.check(&item.records, now, scratch)?;
-        if acks != Acks::All && header.is_idempotent() {
+/// A request on its way through its batches.
+struct Appending {
+    acks: Acks,
+    timeout: Duration,
+    /// Those that are not appended yet.
+    left: std::vec::IntoIter<Item>,
+    items: Vec<(TopicPartition, Result<Appended, Failure>)>,
+    waiting: Vec<Uncommitted>,
+}
+
+/// A batch that takes too long to be checked while others wait.
+struct Large {
+    partition: Arc<Partition>,
+    item: Item,
+}
+
+impl Appending {
+    fn new(request: Request, timeout: Duration) -> Self {
+        let Request { acks, items: left } = request;
+        let items = Vec::with_capacity(left.len());
+        Self { acks, timeout, left: left.into_iter(), items, waiting: Vec::new() }
+    }
+
+    /// Appends up to the next large batch, or to the last.
+    fn go_on(&mut self, services: &Services) -> Option<Large> {
+        while let Some(item) = self.left.next() {
+            let now = services.clock.wall();
+            let checked: Result<_, Failure> = SCRATCH.with_borrow_mut(|scratch| {
+                let partition = services.table.get(item.partition)?;
+                super::refuse_internal(&partition, "written to")?;
+                let header = partition.check_briefly(&item.records, now, scratch)?;
+                Ok((partition, header))
+            });
+            let outcome = match checked {
+                Ok((partition, None)) => return Some(Large { partition, item }),
+                Ok((partition, Some(header))) => self.append(&partition, &item, header, now),
+                Err(failure) => Err(failure),
+            };
+            self.note(item.partition, outcome);
+        }
+        None
+    }
+
+    /// Has a large batch checked, appends it, and goes on.
+    async fn finish(mut self, services: Arc<Services>, first: Large) -> Begun {
+        let mut next = Some(first);
+        while let Some(Large { partition, item }) = next {
+            let now = services.clock.wall();
+            let checked = services.inflater.check(&partition, &item.records, now);
+            let outcome = match tokio::time::timeout(self.timeout, checked).await {
+                Ok(Ok(header)) => self.append(&partition, &item, header, services.clock.wall()),
+                Ok(Err(error)) => Err(error.into()),
+                Err(_elapsed) => Err(not_checked(&partition, self.timeout)),
+            };
+            self.note(item.partition, outcome);
+            next = self.go_on(&services);
+        }
+        self.begun()
+    }
+
+    fn append(
+        &self,
+        partition: &Arc<Partition>,
+        item: &Item,
+        header: BatchHeader,
+        now: TimestampMs,
+    ) -> Result<Accepted, Failure> {
+        if self.acks != Acks::All && header.is_idempotent() {
             return Err(Failure::new(
                 ErrorCode::InvalidRequest,
                 format!(
@@ -115,8 +157,44 @@ fn append(services: &Services, acks: Acks, item: &Item) -> Result<Accepted, Fail
             ));
         }
         let batch = CheckedBatch::new(header, item.records.clone());
-        Ok(partition.append(&batch, item.leader_epoch, acks == Acks::All, now)?)
-    })
+        Ok(partition.append(&batch, item.leader_epoch, self.acks == Acks::All, now)?)
+    }
+
+    fn note(&mut self, partition: TopicPartition, outcome: Result<Accepted, Failure>) {
+        let outcome = outcome.and_then(|accepted| {
+            if let Some(commit) = accepted.commit {
+                self.waiting.push(Uncommitted { place: self.items.len(), commit });
+            }
+            if accepted.base_offset == Offset::NONE {
+                return Err(forgotten(partition));
+            }
+            Ok(Appended {
+                base_offset: accepted.base_offset,
+                log_append_time: accepted.log_append_time,
+                log_start: accepted.log_start,
+            })
+        });
+        self.items.push((partition, outcome));
+    }
+
+    /// Every batch is appended or refused.
+    fn begun(self) -> Begun {
+        let response = Response { items: self.items };
+        match self.acks {
+            Acks::None => Begun::Silent(response.failure()),
+            _ if self.waiting.is_empty() => Begun::Done(Ok(super::Response::Produce(response))),
+            _ => Begun::Waiting(Box::pin(wait(response, self.waiting, self.timeout))),
+        }
+    }
+}
+
+/// What a large batch hears whose turn did not come in time.
+fn not_checked(partition: &Partition, timeout: Duration) -> Failure {
+    let message = format!(
+        "{partition}: a batch that inflates to much was not checked within {} ms; nothing was written",
+        timeout.as_millis()
+    );
+    Failure::new(ErrorCode::TimedOut, message)
 }
 
 /// What a repetition hears, once its original is committed, when nobody remembers where that lies.

@@ -95,8 +95,19 @@ settings! {
         /// request is always let in, however large.
         bytes_in_flight_max: ByteSize = ByteSize::mib(32),
             Allowed::Size(ByteSize::kib(64), ByteSize::gib(16));
-        /// Memory for the requests under way of all connections together; past it, connections wait their turn.
+        /// Elements of all lists in one request together: topics, partitions, names, settings. A request with more is
+        /// refused.
+        request_elements_max: u32 = 200_000, Allowed::Count(1_000, 4_194_304);
+        /// Memory for large requests that arrive, all connections together, and as much again for the requests that wait
+        /// for their answer; past it, connections wait their turn.
         request_memory_bytes_max: ByteSize = ByteSize::mib(256),
+            Allowed::Size(ByteSize::mib(1), ByteSize::gib(1024));
+        /// The largest answer that describes topics. A request for more is refused: ask for fewer topics at a time.
+        answer_bytes_max: ByteSize = ByteSize::mib(64),
+            Allowed::Size(ByteSize::mib(1), ByteSize::gib(1));
+        /// Memory for large answers that clients have not taken yet, all connections together; past it, the next one
+        /// hears that the broker is overloaded. Records do not count: they are sent from the log.
+        answer_memory_bytes_max: ByteSize = ByteSize::mib(256),
             Allowed::Size(ByteSize::mib(1), ByteSize::gib(1024));
         /// A connection that takes no byte of an answer for so long is closed.
         slow_reader_ms_max: Millis = Millis::seconds(30),

@@ -18,6 +18,13 @@ pub(super) fn broker(config: &BrokerConfig) -> Vec<String> {
             limits.request_memory_bytes_max, limits.frame_bytes_max,
         ));
     }
+    if limits.answer_memory_bytes_max < limits.answer_bytes_max {
+        wrong.push(format!(
+            "limits.answer_memory_bytes_max is {}, less than limits.answer_bytes_max, {}: the largest \
+             answer would never be given",
+            limits.answer_memory_bytes_max, limits.answer_bytes_max,
+        ));
+    }
     if !config.voters.is_empty() {
         voters(config, &mut wrong);
     }

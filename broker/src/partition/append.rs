@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use thalweg_protocol::batch::{BatchHeader, BatchLimits, Scratch};
+use thalweg_protocol::batch::{BatchError, BatchHeader, BatchLimits, Scratch, check_produced};
 use thalweg_protocol::{LeaderEpoch, Offset, TimestampMs};
 use thalweg_storage::CheckedBatch;
 use thalweg_storage::defects::{Defect, planted};
 
 use super::error::PartitionError;
-use super::inflating;
+use super::inflating::SMALL_BYTES_MAX;
 use super::partition::Partition;
 use super::replica::Input;
 use super::waiters::Commit;
@@ -35,17 +35,48 @@ impl Partition {
         now: TimestampMs,
         scratch: &mut Scratch,
     ) -> Result<BatchHeader, PartitionError> {
+        check_produced(records, &self.limits(now), scratch).map_err(|error| self.refused(error))
+    }
+
+    /// The same where others wait meanwhile: nothing of a batch that inflates to more than can be done in between. That
+    /// one is for the [`Inflater`](super::Inflater).
+    pub fn check_briefly(
+        &self,
+        records: &[u8],
+        now: TimestampMs,
+        scratch: &mut Scratch,
+    ) -> Result<Option<BatchHeader>, PartitionError> {
+        let limits = self.limits(now);
+        let inflated_bytes_max = limits.inflated_bytes_max.min(SMALL_BYTES_MAX);
+        match check_produced(records, &BatchLimits { inflated_bytes_max, ..limits }, scratch) {
+            Err(BatchError::Inflated { inflated_bytes_max: SMALL_BYTES_MAX, .. })
+                if limits.inflated_bytes_max > SMALL_BYTES_MAX =>
+            {
+                Ok(None)
+            }
+            checked => checked.map(Some).map_err(|error| self.refused(error)),
+        }
+    }
+
+    fn limits(&self, now: TimestampMs) -> BatchLimits {
         let settings = self.settings.load();
-        let limits = BatchLimits {
+        BatchLimits {
             batch_bytes_max: settings.batch_bytes_max,
             inflated_bytes_max: settings.inflated_bytes_max,
             ratio_max: settings.inflated_ratio_max,
             timestamp_max: now.plus(settings.timestamp_after_ms_max),
             timestamp_min: now.plus(settings.timestamp_before_ms_max.saturating_neg()),
             keys_required: settings.keys_required,
-        };
-        inflating::check(records, &limits, scratch)
-            .map_err(|error| PartitionError::Batch { name: self.to_string(), error })
+        }
+    }
+
+    /// What a batch may inflate to.
+    pub(super) fn inflated_bytes_max(&self) -> usize {
+        self.settings.load().inflated_bytes_max
+    }
+
+    fn refused(&self, error: BatchError) -> PartitionError {
+        PartitionError::Batch { name: self.to_string(), error }
     }
 
     /// Appends a batch that [`Partition::check`] has passed. With `wait` the answer holds what ends when the

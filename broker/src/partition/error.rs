@@ -104,6 +104,22 @@ pub enum PartitionError {
         /// What is wrong with it.
         error: BatchError,
     },
+    /// The batch inflates to much, and so do those of others.
+    #[error(
+        "{name}: {waiting} batches that inflate to much wait to be checked; nothing was written, send smaller batches or try again"
+    )]
+    Inflating {
+        /// The partition.
+        name: String,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The batch was not checked before the broker stopped.
+    #[error("{name}: the broker is stopping; nothing was written")]
+    Stopping {
+        /// The partition.
+        name: String,
+    },
     /// The log did not take the batch.
     #[error("{name}: {error}")]
     Append {
@@ -154,6 +170,8 @@ impl PartitionError {
             Self::Truncated { .. } => ErrorCode::LogTruncated,
             Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             Self::Batch { error, .. } => error.code(),
+            Self::Inflating { .. } => ErrorCode::Overloaded,
+            Self::Stopping { .. } => ErrorCode::ShuttingDown,
             Self::Append { error, .. } => error.code(),
             Self::Read { error, .. } => error.code(),
             Self::Log { error, .. } => error.code(),

@@ -1,76 +1,132 @@
-//! Checks of batches whose records are compressed: many small ones at a time, but one large one.
+//! Checks of batches whose records are compressed: those that inflate to little where they came, the others one at a
+//! time on a thread of their own.
 //!
-//! A batch of a few KiB may inflate to tens of MiB. Were every worker to hold that much at once, a few such batches would
-//! decide how much memory the broker takes.
+//! A batch of a few KiB may inflate to tens of MiB, which takes tens of milliseconds and as much memory. On a worker that
+//! would hold up all connections that the worker serves; on many threads at once it would decide how much memory the
+//! broker takes. So there is one thread for them, which gives way to everybody else on the machine.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
-use thalweg_protocol::batch::{BatchError, BatchHeader, BatchLimits, Scratch, check_produced};
+use bytes::Bytes;
+use thalweg_protocol::TimestampMs;
+use thalweg_protocol::batch::{BatchHeader, Scratch};
+use tokio::sync::oneshot;
 
-/// What a worker may inflate without asking: its scratch keeps that much anyway.
-const SMALL_BYTES_MAX: usize = 4 * 1024 * 1024;
+use super::error::PartitionError;
+use super::partition::Partition;
+use crate::base::Tasks;
+
+/// What a worker inflates itself: a few milliseconds at most.
+pub(super) const SMALL_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Room that is kept for the next large batch: taking and giving back tens of MiB for each lets the allocator hold
 /// several times that.
 const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Held while a large batch is inflated; the room that the last one had.
-static LARGE: Mutex<Option<Scratch>> = Mutex::new(None);
+/// Batches that wait at most, one of each connection; the next one is refused.
+const WAITING_MAX: usize = 256;
 
-/// As [`check_produced`]; waits while another large batch is inflated.
-pub(super) fn check(
-    batch: &[u8],
-    limits: &BatchLimits,
-    scratch: &mut Scratch,
-) -> Result<BatchHeader, BatchError> {
-    let inflated_bytes_max = limits.inflated_bytes_max.min(SMALL_BYTES_MAX);
-    match check_produced(batch, &BatchLimits { inflated_bytes_max, ..*limits }, scratch) {
-        Err(BatchError::Inflated { .. }) if inflated_bytes_max < limits.inflated_bytes_max => {
-            // Nothing is guarded but the room.
-            let mut large = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
-            let fits = |room: &Scratch| room.held_bytes() >= limits.inflated_bytes_max;
-            let kept = large.take().filter(fits);
-            let mut room = kept.unwrap_or_else(|| Scratch::with_room(limits.inflated_bytes_max));
-            let checked = check_produced(batch, limits, &mut room);
-            *large = Some(room).filter(|room| room.held_bytes() <= KEPT_BYTES_MAX);
-            checked
+/// How far the thread gives way: beside busy workers it gets about a tenth of a core.
+const NICENESS: i32 = 10;
+
+/// Checks batches that inflate to much. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Inflater {
+    queue: SyncSender<Next>,
+}
+
+/// The thread that does it; ends with [`InflaterWorker::stop`].
+#[derive(Debug)]
+pub struct InflaterWorker {
+    queue: SyncSender<Next>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Next {
+    Batch(Box<Large>),
+    Stop,
+}
+
+#[derive(Debug)]
+struct Large {
+    partition: Arc<Partition>,
+    records: Bytes,
+    now: TimestampMs,
+    checked: oneshot::Sender<Result<BatchHeader, PartitionError>>,
+}
+
+impl Inflater {
+    /// Starts the thread; `tasks` hears of its panic.
+    pub fn start(tasks: &Tasks) -> io::Result<(Self, InflaterWorker)> {
+        let (queue, waiting) = sync_channel(WAITING_MAX);
+        let thread = tasks.spawn_thread("inflater", move || run(&waiting))?;
+        Ok((Self { queue: queue.clone() }, InflaterWorker { queue, thread: Some(thread) }))
+    }
+
+    /// As [`Partition::check`], for a batch of which [`Partition::check_briefly`] says nothing.
+    pub async fn check(
+        &self,
+        partition: &Arc<Partition>,
+        records: &Bytes,
+        now: TimestampMs,
+    ) -> Result<BatchHeader, PartitionError> {
+        let (checked, outcome) = oneshot::channel();
+        let (at, records) = (Arc::clone(partition), records.clone());
+        let large = Large { partition: at, records, now, checked };
+        match self.queue.try_send(Next::Batch(Box::new(large))) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                let waiting = WAITING_MAX;
+                return Err(PartitionError::Inflating { name: partition.to_string(), waiting });
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(PartitionError::Stopping { name: partition.to_string() });
+            }
         }
-        checked => checked,
+        // Dropped by a stop, or by a panic that was counted: nothing was appended.
+        outcome
+            .await
+            .unwrap_or_else(|_gone| Err(PartitionError::Stopping { name: partition.to_string() }))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use thalweg_protocol::batch::{BatchBuilder, Compression};
-    use thalweg_protocol::{ProducerEpoch, ProducerId, Sequence, TimestampMs};
-
-    use super::*;
-
-    fn zeros(bytes: usize) -> Vec<u8> {
-        let mut builder = BatchBuilder::new(Compression::Zstd, 1 << 30);
-        builder.try_append(TimestampMs::new(1), None, Some(&vec![0; bytes]), &[]).unwrap();
-        builder.build(ProducerId::NONE, ProducerEpoch::NONE, Sequence::NONE).to_vec()
-    }
-
-    #[test]
-    fn a_large_batch_is_checked_as_a_small_one_is_and_the_limit_holds() {
-        let limits = BatchLimits {
-            batch_bytes_max: 1 << 20,
-            inflated_bytes_max: 8 << 20,
-            ratio_max: usize::MAX,
-            timestamp_max: TimestampMs::new(i64::MAX),
-            timestamp_min: TimestampMs::new(0),
-            keys_required: false,
-        };
-        let mut scratch = Scratch::new();
-        for bytes in [1 << 10, 6 << 20] {
-            assert_eq!(check(&zeros(bytes), &limits, &mut scratch).unwrap().record_count, 1);
+impl InflaterWorker {
+    /// Ends the thread once it has checked what waits.
+    pub fn stop(mut self) {
+        // Nobody listens after a panic, which was counted and logged.
+        drop(self.queue.send(Next::Stop));
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
         }
-        let refused = check(&zeros(9 << 20), &limits, &mut scratch);
-        let expected = limits.inflated_bytes_max;
-        assert!(
-            matches!(refused, Err(BatchError::Inflated { inflated_bytes_max, .. }) if inflated_bytes_max == expected),
-            "{refused:?}"
-        );
+    }
+}
+
+fn run(waiting: &Receiver<Next>) {
+    // Without it large batches are checked at everybody's expense, as all others are.
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "the inflater does not give way to others");
+    }
+    let mut room = Scratch::default();
+    while let Ok(Next::Batch(large)) = waiting.recv() {
+        let Large { partition, records, now, checked } = *large;
+        if checked.is_closed() {
+            // Its connection is gone.
+            continue;
+        }
+        let needed = partition.inflated_bytes_max();
+        if room.held_bytes() < needed {
+            // At once: growing towards it would hold half as much again on the way.
+            room = Scratch::with_room(needed);
+        }
+        let outcome = partition.check(&records, now, &mut room);
+        if room.held_bytes() > KEPT_BYTES_MAX {
+            room = Scratch::default();
+        }
+        // Its connection may have gone meanwhile.
+        let _ = checked.send(outcome);
     }
 }

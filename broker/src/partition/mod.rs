@@ -42,6 +42,7 @@ pub use directory::Directory;
 pub use error::PartitionError;
 pub use flusher::{Flusher, Worker as FlusherWorker};
 pub use high_watermark::{Durability, Ends};
+pub use inflating::{Inflater, InflaterWorker};
 pub use isr::Member;
 pub use leader::{Leadership, Progress, Rules};
 pub use maintenance::{Maintenance, MaintenanceOptions};

@@ -10,10 +10,14 @@ use thalweg_protocol::ErrorCode;
 use thalweg_protocol::codec::Chunks;
 use thalweg_storage::Hold;
 
+use super::budget::{Budget, Part};
 use crate::api::{Failure, Response};
 use crate::base::{Clock, Monotonic};
 use crate::frontend::native::{encode, encode_failure};
 use crate::metrics::{ConnectionMetrics, Phase, RequestMetrics, UnderWay};
+
+/// Answers with so many bytes in memory of their own are not counted: each connection may hold them.
+const SMALL_BYTES: usize = 64 * 1024;
 
 /// A request that has no answer yet.
 pub(super) struct Asked {
@@ -48,6 +52,12 @@ impl Times {
         }
     }
 
+    fn failed(&self, code: ErrorCode) {
+        if let Some(metrics) = &self.metrics {
+            metrics.failed(code);
+        }
+    }
+
     fn count(&self, failures: impl IntoIterator<Item = ErrorCode>) {
         if let Some(metrics) = &self.metrics {
             metrics.answered();
@@ -71,8 +81,8 @@ impl Asked {
     }
 
     /// The request was carried out at once.
-    pub(super) fn answer(self, answer: Result<Response, Failure>) -> Answer {
-        self.answer_after(Phase::Handling, answer)
+    pub(super) fn answer(self, answer: Result<Response, Failure>, memory: &Arc<Budget>) -> Answer {
+        self.answer_after(Phase::Handling, answer, memory)
     }
 
     /// The request was begun, and waits.
@@ -90,7 +100,12 @@ impl Asked {
         self.times.count(failure);
     }
 
-    fn answer_after(mut self, phase: Phase, answer: Result<Response, Failure>) -> Answer {
+    fn answer_after(
+        mut self,
+        phase: Phase,
+        answer: Result<Response, Failure>,
+        memory: &Arc<Budget>,
+    ) -> Answer {
         self.times.spent(phase, self.clock.now());
         match &answer {
             Ok(response) => self.times.count(response.failures()),
@@ -98,13 +113,45 @@ impl Asked {
         }
         let log_bytes = answer.as_ref().map_or(0, Response::log_bytes);
         let holds = answer.as_ref().map(Response::holds).unwrap_or_default();
+        let changes = answer.as_ref().is_ok_and(Response::changes);
         let chunks = match answer {
             Ok(response) => encode(self.correlation, response),
             Err(failure) => encode_failure(self.correlation, failure),
         };
-        let bytes = chunks.iter().map(bytes::Bytes::len).sum::<usize>();
-        Answer { chunks, holds, copied_bytes: bytes.saturating_sub(log_bytes), times: self.times }
+        let copied_bytes = length(&chunks).saturating_sub(log_bytes);
+        let times = self.times;
+        if copied_bytes <= SMALL_BYTES {
+            return Answer { chunks, holds, copied_bytes, times, memory: None };
+        }
+        let Some(part) = memory.try_take(copied_bytes) else {
+            let failure = no_memory(copied_bytes, memory.bytes_max(), changes);
+            times.failed(failure.code);
+            let chunks = encode_failure(self.correlation, failure);
+            let copied_bytes = length(&chunks);
+            return Answer { chunks, holds: Vec::new(), copied_bytes, times, memory: None };
+        };
+        Answer { chunks, holds, copied_bytes, times, memory: Some(part) }
     }
+}
+
+fn length(chunks: &Chunks) -> usize {
+    chunks.iter().map(bytes::Bytes::len).sum()
+}
+
+/// What a client hears instead of a large answer while others take theirs too slowly.
+fn no_memory(bytes: usize, bytes_max: usize, changes: bool) -> Failure {
+    let (code, so) = if changes {
+        (ErrorCode::OutcomeUnknown, "the request was carried out")
+    } else {
+        (ErrorCode::Overloaded, "nothing was changed, try again")
+    };
+    Failure::new(
+        code,
+        format!(
+            "the answer of {bytes} bytes does not fit beside those that clients have not taken yet, \
+             limits.answer_memory_bytes_max is {bytes_max}; {so}"
+        ),
+    )
 }
 
 /// A request that waits for its answer.
@@ -115,8 +162,8 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// The wait is over.
-    pub(super) fn answer(self, answer: Result<Response, Failure>) -> Answer {
-        self.asked.answer_after(Phase::Waiting, answer)
+    pub(super) fn answer(self, answer: Result<Response, Failure>, memory: &Arc<Budget>) -> Answer {
+        self.asked.answer_after(Phase::Waiting, answer, memory)
     }
 }
 
@@ -129,25 +176,36 @@ pub(super) struct Answer {
     /// Bytes of it that lie in memory of its own.
     copied_bytes: usize,
     times: Times,
+    /// Its part of the memory for large answers.
+    memory: Option<Part>,
 }
 
 /// The answers whose bytes have not all been taken by the socket, in the order in which they leave.
 #[derive(Default)]
 pub(super) struct Departures {
-    /// Each with the place of its end among all bytes that this connection sends, and what it holds in memory.
-    waiting: VecDeque<(u64, usize, Times)>,
+    waiting: VecDeque<Departure>,
     written: u64,
     copied_bytes: usize,
+}
+
+/// One answer on its way.
+struct Departure {
+    /// The place of its end among all bytes that this connection sends.
+    end: u64,
+    copied_bytes: usize,
+    times: Times,
+    _memory: Option<Part>,
 }
 
 impl Departures {
     /// `answer` is the last of `bytes` that wait to be written; hands out its chunks.
     pub(super) fn push(&mut self, answer: Answer, waiting_bytes: usize) -> Chunks {
-        let bytes = answer.chunks.iter().map(bytes::Bytes::len).sum::<usize>() + waiting_bytes;
-        self.copied_bytes += answer.copied_bytes;
+        let Answer { chunks, copied_bytes, times, memory, .. } = answer;
+        let bytes = length(&chunks) + waiting_bytes;
+        self.copied_bytes += copied_bytes;
         let end = self.written + bytes as u64;
-        self.waiting.push_back((end, answer.copied_bytes, answer.times));
-        answer.chunks
+        self.waiting.push_back(Departure { end, copied_bytes, times, _memory: memory });
+        chunks
     }
 
     /// How many answers wait.
@@ -163,16 +221,14 @@ impl Departures {
     /// The socket took so many bytes more.
     pub(super) fn written(&mut self, bytes: usize, clock: &dyn Clock) {
         self.written += bytes as u64;
-        if self.waiting.front().is_none_or(|(end, ..)| *end > self.written) {
+        if self.waiting.front().is_none_or(|next| next.end > self.written) {
             return;
         }
         let now = clock.now();
-        while let Some((_, copied_bytes, mut times)) =
-            self.waiting.pop_front_if(|(end, ..)| *end <= self.written)
-        {
-            self.copied_bytes -= copied_bytes;
-            times.spent(Phase::Sending, now);
-            times.ended(now);
+        while let Some(mut gone) = self.waiting.pop_front_if(|next| next.end <= self.written) {
+            self.copied_bytes -= gone.copied_bytes;
+            gone.times.spent(Phase::Sending, now);
+            gone.times.ended(now);
         }
     }
 }

@@ -19,18 +19,28 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::asked::{Answer, Asked, Departures};
+use super::asked::{Answer, Asked, Departures, Waiting};
+use super::budget::Part;
 use super::handshake::{Opened, Peer};
 use super::limits::{ANSWER_BYTES_MAX, Admitted, Limits, Memory};
 use super::listener::Door;
 use super::pinning::{PINNED_MAX, Pinning};
 use super::requests::{DOOR, RequestCounts};
-use crate::api::{Begun, Context, Failure, Request, Services, begin};
+use crate::api::{Begun, Context, Failure, Request, Response, Services, begin};
 use crate::base::Monotonic;
 use crate::coordinator::ClientInfo;
 use crate::frontend::native::{Decoded, decode};
 use crate::metrics::ConnectionMetrics;
 use crate::transport::Outbox;
+
+/// Requests of so many bytes begin in one go; then other connections have their turn.
+const TURN_BYTES: usize = 256 * 1024;
+
+/// What a request that waits holds at least: its state, and its places among those that wait.
+const WAITING_BYTES: usize = 1024;
+
+/// How soon a connection looks again whether there is room for another request that waits.
+const ROOM_RETRY: Duration = Duration::from_millis(100);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +108,17 @@ impl Closed {
 
 /// An answer that is ready, and how many bytes its request counts for.
 struct Ready {
-    answer: Answer,
+    waits: Waiting,
+    answer: Result<Response, Failure>,
+    request_bytes: usize,
+    /// Its part of what all requests that wait may hold.
+    _memory: Part,
+}
+
+/// A request of which something takes long: nothing else of its connection begins meanwhile.
+struct Held {
+    begun: BoxFuture<'static, Begun>,
+    asked: Asked,
     request_bytes: usize,
 }
 
@@ -110,6 +130,8 @@ pub(super) struct Connection {
     departures: Departures,
     pinning: Pinning,
     waiting: FuturesUnordered<BoxFuture<'static, Ready>>,
+    /// The request that keeps others from beginning, if there is one.
+    held: Option<Held>,
     /// The bytes of the requests in `waiting`.
     waiting_bytes: usize,
     peer: Peer,
@@ -148,6 +170,7 @@ impl Connection {
             departures: Departures::default(),
             pinning,
             waiting: FuturesUnordered::new(),
+            held: None,
             waiting_bytes: 0,
             client: Arc::new(ClientInfo {
                 name: peer.name.clone(),
@@ -177,8 +200,8 @@ impl Connection {
 
     async fn run(&mut self, stop: &CancellationToken) -> Result<std::convert::Infallible, Closed> {
         loop {
-            self.begin_what_arrived()?;
-            if stop.is_cancelled() && self.waiting.is_empty() && self.outbox.is_empty() {
+            self.begin_what_arrived().await?;
+            if stop.is_cancelled() && !self.is_busy() && self.outbox.is_empty() {
                 return Err(Closed::Stopping);
             }
             let reads = self.may_begin() && !stop.is_cancelled();
@@ -189,7 +212,7 @@ impl Connection {
                 biased;
                 Some(ready) = self.waiting.next(), if !self.waiting.is_empty() => {
                     self.waiting_bytes -= ready.request_bytes;
-                    self.send(ready.answer);
+                    self.send(ready.waits.answer(ready.answer, &self.limits.answers));
                 }
                 written = self.outbox.write_some(&self.stream), if !self.outbox.is_empty() => {
                     let written = written?;
@@ -198,6 +221,7 @@ impl Connection {
                     self.departures.written(written, &*self.services.clock);
                     self.active = Instant::now();
                 }
+                begun = end_of(&mut self.held), if self.held.is_some() => self.resume(begun)?,
                 () = self.memory.grant(self.frames.announced_bytes()), if reads && !has_memory => {}
                 ready = self.stream.readable(), if reads && has_memory => {
                     ready?;
@@ -235,9 +259,16 @@ impl Connection {
     /// Whether another request may begin: neither too many nor too large ones are in flight. One whose answer the
     /// client has not taken is: who never reads would else decide how much memory its answers take.
     fn may_begin(&self) -> bool {
-        self.waiting.len() + self.departures.count() < self.limits.requests_in_flight_max
+        self.held.is_none()
+            && (self.waiting.is_empty() || self.limits.waiting.has_room())
+            && self.waiting.len() + self.departures.count() < self.limits.requests_in_flight_max
             && self.waiting_bytes + self.outbox.bytes() < self.limits.bytes_in_flight_max
             && self.departures.copied_bytes() < ANSWER_BYTES_MAX
+    }
+
+    /// Whether requests are under way that have no answer yet.
+    fn is_busy(&self) -> bool {
+        self.held.is_some() || !self.waiting.is_empty()
     }
 
     /// Notes since when the broker waits for the rest of a frame. While it does not read, the client is not to blame.
@@ -249,13 +280,22 @@ impl Connection {
         }
     }
 
-    fn begin_what_arrived(&mut self) -> Result<(), Closed> {
+    async fn begin_what_arrived(&mut self) -> Result<(), Closed> {
+        let mut begun_bytes = 0;
         while self.may_begin() {
             let frame = self.frames.next_frame().map_err(|e| Closed::Protocol(e.to_string()))?;
             let Some(frame) = frame else { break };
-            self.memory.release();
             self.frame_began = None;
+            begun_bytes += frame.len();
             self.begin(frame)?;
+            if self.held.is_none() {
+                self.memory.release();
+            }
+            // Who sends without end does not keep the worker from other connections.
+            if begun_bytes > TURN_BYTES {
+                begun_bytes = 0;
+                tokio::task::yield_now().await;
+            }
         }
         if self.frames.buffered_bytes() == 0 {
             self.frames.release();
@@ -275,6 +315,7 @@ impl Connection {
             &self.services.clock,
             &self.metrics,
         );
+        let body = body.with_elements_max(self.limits.request_elements_max);
         let request = match decode(&header, body).and_then(only_requests) {
             Ok(request) => request,
             Err(failure) => {
@@ -282,7 +323,7 @@ impl Connection {
                 if failure.code == ErrorCode::MalformedRequest {
                     self.metrics.malformed(DOOR);
                 }
-                self.send(asked.answer(Err(failure)));
+                self.send(asked.answer(Err(failure), &self.limits.answers));
                 return Ok(());
             }
         };
@@ -291,15 +332,29 @@ impl Connection {
             listener: Arc::clone(&self.listener),
             client: Arc::clone(&self.client),
         };
-        match begin(&self.services, request, context) {
-            Begun::Done(answer) => self.send(asked.answer(answer)),
+        self.go_on(asked, begin(&self.services, request, context), request_bytes)
+    }
+
+    /// What held up the others is over.
+    fn resume(&mut self, begun: Begun) -> Result<(), Closed> {
+        let Some(Held { asked, request_bytes, .. }) = self.held.take() else { return Ok(()) };
+        self.memory.release();
+        self.active = Instant::now();
+        self.go_on(asked, begun, request_bytes)
+    }
+
+    fn go_on(&mut self, asked: Asked, begun: Begun, request_bytes: usize) -> Result<(), Closed> {
+        match begun {
+            Begun::Done(answer) => self.send(asked.answer(answer, &self.limits.answers)),
             Begun::Waiting(waiting) => {
                 self.waiting_bytes += request_bytes;
+                let memory = self.limits.waiting.take(request_bytes.max(WAITING_BYTES));
                 let waits = asked.wait();
                 self.waiting.push(Box::pin(async move {
-                    Ready { answer: waits.answer(waiting.await), request_bytes }
+                    Ready { waits, answer: waiting.await, request_bytes, _memory: memory }
                 }));
             }
+            Begun::Held(begun) => self.held = Some(Held { begun, asked, request_bytes }),
             Begun::Silent(outcome) => {
                 asked.silent(outcome.as_ref().err().map(|failure| failure.code));
                 outcome.map_err(|failure| Closed::Unanswerable(failure.message))?;
@@ -318,7 +373,11 @@ impl Connection {
 
     /// When to look whether the connection has to end.
     fn expires(&self) -> Instant {
-        let silent = self.silent_until();
+        let mut silent = self.silent_until();
+        if !self.waiting.is_empty() && !self.limits.waiting.has_room() {
+            // Nobody says when those of others are answered.
+            silent = silent.min(Instant::now() + ROOM_RETRY);
+        }
         self.pinning.look_at().map_or(silent, |look| look.min(silent))
     }
 
@@ -327,7 +386,7 @@ impl Connection {
     fn silent_until(&self) -> Instant {
         let allowed = if !self.outbox.is_empty() {
             self.limits.slow_reader_max
-        } else if self.waiting.is_empty() {
+        } else if !self.is_busy() {
             self.limits.idle_max
         } else {
             self.limits.idle_max + self.limits.request_timeout_max
@@ -357,6 +416,14 @@ impl Connection {
             return Err(Closed::Idle(self.limits.idle_max));
         }
         Err(Closed::SlowReader { bytes: self.outbox.bytes(), within: self.limits.slow_reader_max })
+    }
+}
+
+/// Waits for what holds up the others.
+async fn end_of(held: &mut Option<Held>) -> Begun {
+    match held {
+        Some(held) => (&mut held.begun).await,
+        None => std::future::pending().await,
     }
 }
 

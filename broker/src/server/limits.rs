@@ -1,13 +1,15 @@
 //! What strangers may take of the broker: connections, frames, bytes in flight, time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics::Counter;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::budget::Budget;
+use super::places::Places;
 use crate::base::ByteSize;
 use crate::config::Limits as Configured;
 use crate::metrics::ConnectionMetrics;
@@ -51,8 +53,14 @@ pub(crate) struct Limits {
     pub(crate) connections_max: usize,
     /// The connections of one address.
     pub(crate) connections_per_address_max: usize,
+    /// Elements of all lists in one request.
+    pub(crate) request_elements_max: usize,
+    /// Memory for large answers that are not taken yet.
+    pub(crate) answers: Arc<Budget>,
+    /// Bytes of requests that wait for their answer.
+    pub(crate) waiting: Arc<Budget>,
     /// Connections that have not finished their handshake, all together.
-    pub(crate) handshakes: Arc<Handshakes>,
+    pub(crate) handshakes: Arc<Places>,
     /// Memory for large frames of all connections together, in pieces.
     pub(crate) memory: Arc<Semaphore>,
     /// How many pieces there are.
@@ -117,7 +125,10 @@ impl Limits {
             connections_max: count(limits.connections_max)
                 .min(connections_for(descriptors_max, log_files_max)),
             connections_per_address_max: count(limits.connections_per_address_max),
-            handshakes: Handshakes::new(count(limits.handshakes_max)),
+            request_elements_max: count(limits.request_elements_max),
+            answers: Budget::new(bytes(limits.answer_memory_bytes_max)),
+            waiting: Budget::new(bytes(limits.request_memory_bytes_max)),
+            handshakes: Places::new(count(limits.handshakes_max)),
             memory: Arc::new(Semaphore::new(memory_pieces)),
             memory_pieces,
             memory_waits: metrics.request_memory_waits.clone(),
@@ -190,67 +201,6 @@ fn connections_for(descriptors_max: u64, log_files_max: usize) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX).max(1)
 }
 
-/// The connections that have not finished their handshake. When there are too many, the oldest makes room for the
-/// newest: strangers who say nothing would else keep everybody out for as long as they are waited for.
-#[derive(Debug)]
-pub(crate) struct Handshakes {
-    max: usize,
-    under_way: Mutex<UnderWay>,
-}
-
-#[derive(Debug, Default)]
-struct UnderWay {
-    /// The number of the next one.
-    next: u64,
-    /// What wakes each, the oldest first.
-    waiting: BTreeMap<u64, Arc<Notify>>,
-}
-
-impl Handshakes {
-    /// At most `max` at once.
-    pub(crate) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, under_way: Mutex::default() })
-    }
-
-    /// A place for one more, given back when it is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> Handshake {
-        let evicted = Arc::new(Notify::new());
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = under_way.next;
-        under_way.next += 1;
-        under_way.waiting.insert(number, Arc::clone(&evicted));
-        if under_way.waiting.len() > self.max
-            && let Some((_, oldest)) = under_way.waiting.pop_first()
-        {
-            oldest.notify_one();
-        }
-        drop(under_way);
-        Handshake { number, handshakes: Arc::clone(self), evicted }
-    }
-}
-
-/// A place among the handshakes.
-#[derive(Debug)]
-pub(crate) struct Handshake {
-    number: u64,
-    handshakes: Arc<Handshakes>,
-    evicted: Arc<Notify>,
-}
-
-impl Handshake {
-    /// Ends when the place is needed for another.
-    pub(crate) async fn evicted(&self) {
-        self.evicted.notified().await;
-    }
-}
-
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        let under_way = &self.handshakes.under_way;
-        under_way.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&self.number);
-    }
-}
-
 /// What one connection holds of the memory for large frames: granted before a large frame is read, given
 /// back when its request has begun.
 #[derive(Debug)]
@@ -318,7 +268,10 @@ mod tests {
             request_timeout_max: Duration::from_secs(1),
             connections_max: 3,
             connections_per_address_max: 2,
-            handshakes: Handshakes::new(2),
+            request_elements_max: 1_000,
+            answers: Budget::new(1 << 20),
+            waiting: Budget::new(1 << 20),
+            handshakes: Places::new(2),
             memory: Arc::new(Semaphore::new(Limits::pieces(256 * 1024))),
             memory_pieces: Limits::pieces(256 * 1024),
             memory_waits,
@@ -344,20 +297,6 @@ mod tests {
     fn connections_leave_descriptors_for_log_files() {
         assert_eq!(connections_for(1024, 400), 464);
         assert_eq!(connections_for(100, 400), 1);
-    }
-
-    /// Once a thousand silent connections kept everybody else out for the ten seconds that they were waited for.
-    #[tokio::test]
-    async fn the_oldest_handshake_makes_room_for_the_newest() {
-        use futures_util::FutureExt;
-        let limits = limits();
-        let (first, second) = (limits.handshakes.begin(), limits.handshakes.begin());
-        assert!(first.evicted().now_or_never().is_none());
-        let third = limits.handshakes.begin();
-        assert!(first.evicted().now_or_never().is_some());
-        drop((first, second));
-        let _fourth = limits.handshakes.begin();
-        assert!(third.evicted().now_or_never().is_none(), "the second has given its place back");
     }
 
     #[tokio::test]

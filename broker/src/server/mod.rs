@@ -6,12 +6,14 @@
 
 mod admin_http;
 mod asked;
+mod budget;
 mod complaints;
 mod connection;
 mod handshake;
 mod limits;
 mod listener;
 mod pinning;
+mod places;
 mod requests;
 mod start;
 mod stop;

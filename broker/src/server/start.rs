@@ -28,8 +28,8 @@ use crate::config::BrokerConfig;
 use crate::coordinator::{Coordinator, CoordinatorOptions};
 use crate::metrics::{Metrics, amount};
 use crate::partition::{
-    Compactor, CompactorHandle, CompactorOptions, Maintenance, MaintenanceOptions, Scrub,
-    ScrubOptions, Table,
+    Compactor, CompactorHandle, CompactorOptions, Inflater, InflaterWorker, Maintenance,
+    MaintenanceOptions, Scrub, ScrubOptions, Table,
 };
 use crate::replication::{Assignment, AssignmentOptions};
 
@@ -57,6 +57,7 @@ pub struct Broker {
     pub(super) maintenance: Option<Maintenance>,
     pub(super) scrub: Option<Scrub>,
     pub(super) workers: DirectoryWorkers,
+    pub(super) inflater: Option<InflaterWorker>,
     pub(super) compactor: Option<Compactor>,
     pub(super) data: Option<Runtime>,
     pub(super) control: Option<Runtime>,
@@ -98,9 +99,11 @@ impl Broker {
         let maintenance = parts.maintain()?;
         let scrub = parts.scrub()?;
         let compactor = parts.compact()?;
+        let (inflater, inflater_worker) =
+            Inflater::start(&parts.threads).map_err(StartError::Thread)?;
         let addresses = sockets.iter().map(|(.., address)| *address).collect();
         let connections = supervised(&parts.metrics);
-        parts.open_doors(sockets, &tasks, &connections, compactor.handle());
+        parts.open_doors(sockets, &tasks, &connections, compactor.handle(), inflater);
         readiness.ready("start");
         Ok(Self {
             addresses,
@@ -114,6 +117,7 @@ impl Broker {
             maintenance: Some(maintenance),
             scrub: Some(scrub),
             workers,
+            inflater: Some(inflater_worker),
             compactor: Some(compactor),
             data: Some(parts.data),
             control: Some(parts.control),
@@ -293,12 +297,14 @@ impl Parts {
         tasks: &Tasks,
         connections: &Tasks,
         compactor: CompactorHandle,
+        inflater: Inflater,
     ) {
         let services = Arc::new(Services {
             table: Arc::clone(&self.table),
             metadata: self.membership.metadata.clone(),
             groups: self.coordinate(),
             compactor,
+            inflater,
             reads: ReadPool::new(READS_MAX, self.metrics.broker.cold_reads.clone()),
             config: Arc::clone(&self.config),
             clock: Arc::clone(&self.clock),

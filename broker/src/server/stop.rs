@@ -46,6 +46,9 @@ impl Broker {
             // Its panic was counted and logged.
             drop(assignment.join());
         }
+        if let Some(inflater) = self.inflater.take() {
+            inflater.stop();
+        }
         if let Some(compactor) = self.compactor.take() {
             compactor.stop();
         }

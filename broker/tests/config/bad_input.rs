@@ -184,6 +184,10 @@ fn settings_that_contradict_each_other_are_explained() {
         &["limits.request_memory_bytes_max=1MiB"],
         "limits.request_memory_bytes_max is 1MiB, less than limits.frame_bytes_max, 100MiB",
     );
+    check(
+        &["limits.answer_memory_bytes_max=1MiB"],
+        "limits.answer_memory_bytes_max is 1MiB, less than limits.answer_bytes_max, 64MiB",
+    );
     check(&["voters=1@a:1,1@b:1"], "voters: two of them have the id 1");
     check(&["voters=1@a:1,2@a:1"], "voters: two of them have the address a:1");
     check(&["voters=1@a:0"], "voters: 1@a:0 needs a port");

@@ -114,7 +114,7 @@ pub fn long_poll(correlation: u32, topic: TopicId) -> Chunks {
     request_frame(&header, &fetch)
 }
 
-fn produce(topic: TopicId, acks: Acks, records: Bytes) -> ProduceRequest {
+pub fn produce(topic: TopicId, acks: Acks, records: Bytes) -> ProduceRequest {
     let partition = ProducePartition {
         partition: PartitionIndex::new(0),
         leader_epoch: LeaderEpoch::UNCHECKED,
@@ -236,7 +236,7 @@ async fn damaged_batches_are_refused_each_with_its_reason_and_nothing_is_written
     assert_eq!(answer.unwrap().topics[0].partitions[0].error, None);
 }
 
-fn good_batch() -> Bytes {
+pub fn good_batch() -> Bytes {
     let mut builder = thalweg_protocol::batch::BatchBuilder::new(
         thalweg_protocol::batch::Compression::None,
         10_000,

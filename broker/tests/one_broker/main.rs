@@ -12,10 +12,12 @@
     reason = "tests fail by panicking"
 )]
 
+mod amplified;
 mod bad_input;
 mod cold;
 mod compaction;
 mod groups;
+mod large_batches;
 mod limits;
 mod log_dirs;
 mod metrics;

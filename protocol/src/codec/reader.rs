@@ -77,6 +77,13 @@ impl Reader {
         Self { bytes, elements_left: ELEMENTS_MAX }
     }
 
+    /// The same with a smaller bound on the elements that all counts together may announce.
+    #[must_use]
+    pub fn with_elements_max(mut self, elements_max: usize) -> Self {
+        self.elements_left = self.elements_left.min(elements_max);
+        self
+    }
+
     /// How many bytes are left.
     pub fn remaining(&self) -> usize {
         self.bytes.len()

@@ -30,12 +30,19 @@ pub struct Orders {
     pub rate: Option<(Instant, u32)>,
     /// Frames that are done.
     pub sent: AtomicU64,
+    /// Nothing else than this kind, if one is named.
+    pub only: Option<Kind>,
 }
 
 impl Orders {
     fn go_on(&self) -> bool {
         self.frames_left.load(Ordering::Relaxed) > 0
             && self.until.is_none_or(|until| Instant::now() < until)
+    }
+
+    /// Frames that are sent at once: what is due in a sixtieth of a second, and not more than a burst.
+    fn burst(&self) -> usize {
+        self.rate.map_or(BURST, |(_, rate)| usize::try_from(rate / 60).unwrap().clamp(1, BURST))
     }
 
     fn done(&self, frames: u64) {
@@ -88,9 +95,13 @@ pub fn attack(address: &str, arsenal: &Arsenal, orders: &Orders, seed: u64) -> T
     let mut rng = Rng::with_seed(seed);
     let mut tally = Tally::default();
     while orders.go_on() {
-        let done = if rng.u8(0..8) == 0 {
+        let before = match orders.only {
+            Some(kind) => Kind::BEFORE_HANDSHAKE.contains(&kind),
+            None => rng.u8(0..8) == 0,
+        };
+        let done = if before {
             orders.done(1);
-            before_handshake(address, arsenal, &mut rng, &mut tally)
+            before_handshake(address, arsenal, orders, &mut rng, &mut tally)
         } else {
             after_handshake(address, arsenal, orders, &mut rng, &mut tally)
         };
@@ -103,10 +114,11 @@ pub fn attack(address: &str, arsenal: &Arsenal, orders: &Orders, seed: u64) -> T
 fn before_handshake(
     address: &str,
     arsenal: &Arsenal,
+    orders: &Orders,
     rng: &mut Rng,
     tally: &mut Tally,
 ) -> io::Result<()> {
-    let kind = *rng.choice(&Kind::BEFORE_HANDSHAKE).unwrap();
+    let kind = orders.only.unwrap_or_else(|| *rng.choice(&Kind::BEFORE_HANDSHAKE).unwrap());
     let mut raw = Raw::connect(address)?;
     tally.connections += 1;
     // The broker may close while the bytes are on their way.
@@ -140,7 +152,7 @@ fn after_handshake(
         if !orders.go_on() {
             return Ok(());
         }
-        let kinds = burst(rng);
+        let kinds = burst(rng, orders);
         let last = *kinds.last().unwrap();
         let mut bytes: Vec<u8> = kinds.iter().flat_map(|kind| arsenal.make(*kind, rng)).collect();
         if !last.ends_connection() {
@@ -170,9 +182,13 @@ fn after_handshake(
 }
 
 /// Kinds that follow each other; the last may end the connection.
-fn burst(rng: &mut Rng) -> Vec<Kind> {
+fn burst(rng: &mut Rng, orders: &Orders) -> Vec<Kind> {
+    let size = orders.burst();
+    if let Some(kind) = orders.only {
+        return vec![kind; if kind.ends_connection() { 1 } else { size }];
+    }
     let mut kinds: Vec<_> =
-        (0..BURST).map(|_| *rng.choice(&Kind::AFTER_HANDSHAKE).unwrap()).collect();
+        (0..size).map(|_| *rng.choice(&Kind::AFTER_HANDSHAKE).unwrap()).collect();
     if rng.u8(0..8) == 0 {
         kinds.push(*rng.choice(&Kind::RARE).unwrap());
     }

@@ -20,10 +20,12 @@
 
 mod arsenal;
 mod attacker;
+mod backfill;
 mod crowds;
 #[path = "../fuzz/decoders/golden.rs"]
 mod golden;
 mod good;
+mod http;
 mod kinds;
 mod measure;
 #[path = "../fuzz/mutate.rs"]

@@ -2,55 +2,51 @@
 //!
 //! Figures, not assertions: they go into `docs/testing.md`. They need a quiet machine and an optimised build:
 //! `MEASURE=1 cargo test --release -p thalweg --all-features --test hostile measure -- --nocapture --test-threads 1`.
+//! `MEASURE=latency` and `MEASURE=speed` do one half; `KIND` and `RATE` choose one kind of frames and how many a second.
 
-use std::fs::File;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Advice, fadvise};
-use thalweg_client::{Acks, Client, Record, StartAt};
+use thalweg_client::{Acks, Client, Record};
 use tokio::runtime::Runtime;
 
 use crate::arsenal::Arsenal;
 use crate::attacker::{Orders, attack};
 use crate::good::{self, Figures, TARGET, TOPIC, at_full_speed, at_rate};
+use crate::kinds::Kind;
 use crate::raw::Raw;
 use crate::readers::{fetch, stuff};
 use crate::storm::SETTINGS;
 use crate::support::{Broker, number, say};
 
-const ROUNDS: usize = 5;
+pub const ROUNDS: usize = 5;
 
 /// Of 1,000 bytes each: a third of what the slowest machine of ours does.
-const RATE: u32 = 2_000;
+pub const RATE: u32 = 2_000;
 
-const PART: Duration = Duration::from_secs(4);
+pub const PART: Duration = Duration::from_secs(3);
 
 const HOSTILE_FRAMES_PER_SECOND: u32 = 2_000;
 
 const STALLED_READERS: usize = 1_000;
 
-/// Cold data that a reader asks for.
-const BACKFILL_BYTES: usize = 1 << 30;
-
 /// Whether figures are wanted; says so when not.
-fn is_wanted(what: &str) -> bool {
-    let wanted = number("MEASURE").is_some();
+pub fn is_wanted(what: &str) -> bool {
+    let wanted = std::env::var("MEASURE").is_ok_and(|wanted| !wanted.is_empty());
     if !wanted {
         say(&format!("MEASURE DID NOT RUN ({what}): it wants a quiet machine; set MEASURE=1"));
     }
     wanted
 }
 
-struct Place {
-    temp: tempfile::TempDir,
-    broker: Broker,
-    runtime: Runtime,
-    client: Client,
+pub struct Place {
+    pub temp: tempfile::TempDir,
+    pub broker: Broker,
+    pub runtime: Runtime,
+    pub client: Client,
 }
 
-fn place(settings: &[&str]) -> Place {
+pub fn place(settings: &[&str]) -> Place {
     let temp = tempfile::tempdir().unwrap();
     let broker = Broker::start_set(&temp.path().join("data"), settings, &[]);
     let (runtime, client) = (good::runtime(), good::client(&broker));
@@ -61,40 +57,56 @@ fn place(settings: &[&str]) -> Place {
     Place { temp, broker, runtime, client }
 }
 
+/// The figures of all rounds, alone or beside others.
 #[derive(Default)]
-struct Side {
+pub struct Side {
     p99_us: Vec<u64>,
     full_speed: Vec<f64>,
 }
 
 impl Side {
-    fn measure(&mut self, place: &Place, full_speed: bool) {
+    pub fn latency(&mut self, place: &Place) {
         let at_rate: Figures = place.runtime.block_on(at_rate(&place.client, RATE, PART));
         self.p99_us.push(at_rate.p99_us());
-        if full_speed {
-            let fast = place.runtime.block_on(at_full_speed(&place.client, PART));
-            self.full_speed.push(fast.per_second());
-        }
     }
 
-    fn report(mut self, what: &str) {
+    fn speed(&mut self, place: &Place) {
+        let fast = place.runtime.block_on(at_full_speed(&place.client, PART));
+        self.full_speed.push(fast.per_second());
+    }
+
+    pub fn report(mut self, what: &str) {
         self.p99_us.sort_unstable();
         self.full_speed.sort_by(f64::total_cmp);
-        let (p99, fast) = (&self.p99_us, &self.full_speed);
-        let middle = p99.len() / 2;
-        say(&format!(
-            "MEASURE {what}: p99 at {RATE}/s {} us ({} to {})",
-            p99[middle],
-            p99[0],
-            p99[p99.len() - 1]
-        ));
-        if let (Some(first), Some(last)) = (fast.first(), fast.last()) {
+        if let ([first, .., last], middle) = (&*self.p99_us, self.p99_us.len() / 2) {
+            let p99_us = self.p99_us[middle];
+            say(&format!("MEASURE {what}: p99 at {RATE}/s {p99_us} us ({first} to {last})"));
+        }
+        if let ([first, .., last], middle) = (&*self.full_speed, self.full_speed.len() / 2) {
+            let fast = self.full_speed[middle];
             say(&format!(
-                "MEASURE {what}: at full speed {:.0} records/s ({first:.0} to {last:.0})",
-                fast[middle]
+                "MEASURE {what}: full speed {fast:.0} records/s ({first:.0} to {last:.0})"
             ));
         }
     }
+}
+
+/// One half of what is measured.
+type Half = fn(&mut Side, &Place);
+
+/// Alone and beside others in turn: first all latencies, then all speeds, since what is written at full speed goes to
+/// the disk for seconds afterwards. `beside` does what it gets while the others are there.
+fn in_turn(place: &Place, mut beside: impl FnMut(usize, &mut dyn FnMut())) -> (Side, Side) {
+    let (mut without, mut with) = (Side::default(), Side::default());
+    let halves: [(&str, Half); 2] = [("latency", Side::latency), ("speed", Side::speed)];
+    let wanted = std::env::var("MEASURE").unwrap_or_default();
+    for (_, measure) in halves.iter().filter(|(name, _)| wanted == *name || wanted == "1") {
+        for round in 0..ROUNDS {
+            measure(&mut without, place);
+            beside(round, &mut || measure(&mut with, place));
+        }
+    }
+    (without, with)
 }
 
 #[test]
@@ -105,21 +117,35 @@ fn measure_hostile_frames_beside_a_good_client() {
     let place = place(SETTINGS);
     let target = place.runtime.block_on(place.client.admin().describe_topic(TARGET)).unwrap().id;
     let arsenal = Arsenal::new(target);
-    let (mut without, mut with, mut frames) = (Side::default(), Side::default(), 0);
-    for round in 0..ROUNDS {
-        without.measure(&place, true);
-        let orders = Orders::paced(HOSTILE_FRAMES_PER_SECOND);
+    let (only, rate) = (kind(), rate());
+    let mut frames = 0;
+    let (without, with) = in_turn(&place, |round, measure| {
+        let orders = Orders { only, ..Orders::paced(rate) };
         std::thread::scope(|scope| {
             let (orders, arsenal, address) = (&orders, &arsenal, &place.broker.address);
             let seed = u64::try_from(round).unwrap() + 1;
             let attacker = scope.spawn(move || attack(address, arsenal, orders, seed));
-            with.measure(&place, true);
+            measure();
             orders.stop();
             frames += attacker.join().unwrap().total();
         });
-    }
+    });
     without.report("without hostile frames");
-    with.report(&format!("with {HOSTILE_FRAMES_PER_SECOND} hostile frames/s ({frames} in all)"));
+    let what = only.map_or_else(|| "hostile frame".to_owned(), |kind| kind.to_string());
+    with.report(&format!("with {rate} of {what} a second ({frames} in all)"));
+}
+
+/// The only kind of frames to send, by a part of its name: shows which kind it is that others pay for.
+fn kind() -> Option<Kind> {
+    let name = std::env::var("KIND").ok().filter(|name| !name.is_empty())?;
+    let mut all = Kind::BEFORE_HANDSHAKE.iter().chain(&Kind::AFTER_HANDSHAKE).chain(&Kind::RARE);
+    let found = all.find(|kind| kind.to_string().contains(&name));
+    Some(*found.unwrap_or_else(|| panic!("KIND={name} names no kind")))
+}
+
+/// How many hostile frames a second.
+fn rate() -> u32 {
+    number("RATE").map_or(HOSTILE_FRAMES_PER_SECOND, |rate| u32::try_from(rate).unwrap())
 }
 
 #[test]
@@ -136,23 +162,21 @@ fn measure_stalled_readers_beside_a_good_client() {
     fill(&place, 8 << 20);
     let target = place.runtime.block_on(place.client.admin().describe_topic(TARGET)).unwrap().id;
     let asked = fetch(target, 1 << 20).repeat(100);
-    let (mut without, mut with) = (Side::default(), Side::default());
     let (before_kib, mut largest_kib) = (place.broker.anonymous_kib().unwrap(), 0);
-    for _ in 0..ROUNDS {
-        without.measure(&place, true);
+    let (without, with) = in_turn(&place, |_, measure| {
         let stalled = |_| {
             let mut raw = Raw::open(&place.broker.address).unwrap();
             stuff(&mut raw, &asked, asked.len()).unwrap();
             raw
         };
         let readers: Vec<Raw> = (0..STALLED_READERS).map(stalled).collect();
-        with.measure(&place, true);
+        measure();
         largest_kib = largest_kib.max(place.broker.anonymous_kib().unwrap());
         drop(readers);
         place
             .broker
             .metrics_until("they are gone", |now| now.sum("thalweg_connections", "") < 20.0);
-    }
+    });
     without.report("without stalled readers");
     with.report(&format!(
         "with {STALLED_READERS} stalled readers (memory {before_kib} to {largest_kib} KiB)"
@@ -160,7 +184,7 @@ fn measure_stalled_readers_beside_a_good_client() {
 }
 
 /// Publishes so many bytes to the target.
-fn fill(place: &Place, bytes: usize) {
+pub fn fill(place: &Place, bytes: usize) {
     place.runtime.block_on(async {
         let producer = place.client.producer().acks(Acks::Leader).build().await.unwrap();
         let value = vec![9; 100_000];
@@ -173,79 +197,6 @@ fn fill(place: &Place, bytes: usize) {
         }
         producer.flush().await.unwrap();
     });
-}
-
-#[test]
-fn measure_backfill_beside_a_good_client() {
-    if !is_wanted("backfill") {
-        return;
-    }
-    let place = place(&["log.level=error"]);
-    fill(&place, BACKFILL_BYTES);
-    let (mut without, mut with) = (Side::default(), Side::default());
-    let (mut read_bytes, mut cold) = (0_u64, 0.0);
-    for _ in 0..ROUNDS {
-        without.measure(&place, false);
-        let forgotten = forget(place.temp.path());
-        assert!(forgotten > 0, "vacuous: no file was put out of memory");
-        let before = cold_bytes(&place);
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let (done, broker) = (&done, &place.broker);
-            let backfill = scope.spawn(move || {
-                let client = good::client(broker);
-                good::runtime().block_on(read_until(&client, done))
-            });
-            with.measure(&place, false);
-            done.store(true, Ordering::Relaxed);
-            read_bytes += backfill.join().unwrap();
-        });
-        cold += cold_bytes(&place) - before;
-    }
-    assert!(cold > 0.0, "vacuous: nothing was read from the disk");
-    without.report("without backfill");
-    with.report(&format!(
-        "with backfill ({} MiB read, {:.0} MiB of them from the disk)",
-        read_bytes >> 20,
-        cold / f64::from(1 << 20)
-    ));
-}
-
-fn cold_bytes(place: &Place) -> f64 {
-    place.broker.metrics().sum("thalweg_cold_fetched_bytes_total", "")
-}
-
-/// Reads the target from its beginning, again and again, as fast as it comes.
-async fn read_until(client: &Client, done: &AtomicBool) -> u64 {
-    let mut bytes = 0;
-    while !done.load(Ordering::Relaxed) {
-        let builder = client.consumer().topic(TARGET, StartAt::Earliest).stop_at_end();
-        let mut consumer = builder.build().await.unwrap();
-        while let Some(record) = consumer.next().await {
-            bytes += record.unwrap().value.map_or(0, |value| value.len() as u64);
-            if done.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-    }
-    bytes
-}
-
-/// Puts all log files below a folder out of memory; says how many.
-fn forget(folder: &Path) -> usize {
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if path.is_dir() {
-            count += forget(&path);
-        } else if path.extension().is_some_and(|end| end == "log") {
-            let file = File::open(&path).unwrap();
-            file.sync_all().unwrap();
-            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-            count += 1;
-        }
-    }
-    count
 }
 
 impl Orders {

@@ -62,7 +62,13 @@ fn hostile_frames_leave_the_broker_up_its_memory_flat_and_others_served() {
 }
 
 pub const fn orders(frames: u64, until: Option<Instant>) -> Orders {
-    Orders { frames_left: AtomicU64::new(frames), until, rate: None, sent: AtomicU64::new(0) }
+    Orders {
+        frames_left: AtomicU64::new(frames),
+        until,
+        rate: None,
+        sent: AtomicU64::new(0),
+        only: None,
+    }
 }
 
 /// All attackers until their orders are carried out.

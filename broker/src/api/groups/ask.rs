@@ -1,5 +1,6 @@
 //! Requests to groups: which there are, and which question to the coordinator each of them is.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -54,6 +55,19 @@ pub(crate) enum Response {
 }
 
 impl Response {
+    /// Whether it tells of something that was changed.
+    pub(in crate::api) const fn changes(&self) -> bool {
+        match self {
+            Self::Coordinators(_) | Self::Offsets(_) | Self::Described(_) | Self::Listed(_) => {
+                false
+            }
+            Self::Heartbeat(_)
+            | Self::Committed(_)
+            | Self::Deleted(_)
+            | Self::OffsetsDeleted(_) => true,
+        }
+    }
+
     /// The codes of the parts that failed.
     pub(in crate::api) fn failures(&self) -> Box<dyn Iterator<Item = ErrorCode> + '_> {
         fn codes<K, T>(
@@ -75,6 +89,16 @@ impl Response {
 /// Begins a request. The coordinator's queue has it when this returns, so that one connection's requests are
 /// begun in order.
 pub(in crate::api) fn begin(services: Arc<Services>, request: Request, context: Context) -> Begun {
+    if let Request::Describe(names) = &request
+        && let Some(name) = repeated(names)
+    {
+        let message = format!("group {name:?} is named twice; a group is described once");
+        return Begun::Done(Err(Failure::new(ErrorCode::InvalidRequest, message)));
+    }
+    ask_coordinator(services, request, context)
+}
+
+fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) -> Begun {
     let groups = services.groups.clone();
     let ask = |question| groups.ask(question, context.timeout);
     let waiting: Waiting = match request {
@@ -143,6 +167,12 @@ pub(in crate::api) fn begin(services: Arc<Services>, request: Request, context: 
         }
     };
     Begun::Waiting(Box::pin(async move { waiting.await.map(crate::api::Response::Group) }))
+}
+
+/// A name that stands in the list more than once: a short request could else ask for a very large answer.
+fn repeated(names: &[String]) -> Option<&String> {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.iter().find(|name| !seen.insert(name.as_str()))
 }
 
 /// Ends with the answer to one question.

@@ -4,7 +4,7 @@ mod groups;
 
 use std::time::Duration;
 
-use thalweg_protocol::codec::Reader;
+use thalweg_protocol::codec::{DecodeError, Reader};
 use thalweg_protocol::native::{self, Api, RequestHeader, Wire};
 use thalweg_protocol::{ErrorCode, TopicPartition};
 
@@ -96,7 +96,12 @@ fn whole<T: Wire>(api: Api, mut body: Reader) -> Result<T, Failure> {
         Ok(value)
     });
     value.map_err(|error| {
-        Failure::new(ErrorCode::MalformedRequest, format!("{} request: {error}", api.name()))
+        let code = match error {
+            // Sound, and still more than this broker takes at once.
+            DecodeError::Elements { .. } => ErrorCode::InvalidRequest,
+            _ => ErrorCode::MalformedRequest,
+        };
+        Failure::new(code, format!("{} request: {error}", api.name()))
     })
 }
 
