@@ -62,7 +62,9 @@ fn members_can_ask_for_neighbours_together() {
     broker.run(&["topic", "create", "events", "--partitions", "6"]).good();
     let start = || Member::start(&broker, "events", "g", &["--assignor", "range"]);
     let members = [start(), start()];
-    members.iter().for_each(|member| drop(member.id()));
+    for member in &members {
+        member.id();
+    }
     until("halves", || {
         let described = describe(&broker, "g");
         let owners = crate::ask::owners(&described);

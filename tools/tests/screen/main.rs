@@ -82,7 +82,9 @@ pub fn members(broker: &Broker) -> [Member; 2] {
     let members = ["north", "south"].map(|name| {
         Member::start(broker, "quakes", "readers", &["--instance", name, "--session-timeout", "5m"])
     });
-    members.iter().for_each(|member| drop(member.id()));
+    for member in &members {
+        member.id();
+    }
     members
 }
 
