@@ -163,6 +163,20 @@ async fn a_reset_is_refused_while_members_are_active_and_names_them() {
     assert!(described.len() == 2 && described.iter().all(unknown), "{described:?}");
 }
 
+/// A request with more names than a shard's queue has places used to fill it, and others' heartbeats were refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_about_very_many_groups_asks_about_some_at_a_time() {
+    let broker = broker();
+    let client = broker.client();
+    let names: Vec<String> = (0..40_000).map(|number| format!("nobody-{number}")).collect();
+    let described = within(client.admin().describe_groups(&names)).await.unwrap();
+    assert_eq!(described.len(), names.len());
+    for (group, name) in described.iter().zip(&names) {
+        let code = group.error.as_ref().map(|error| error.code);
+        assert_eq!((&group.group, code), (name, Some(ErrorCode::UnknownGroup)));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_collected_can_be_committed_before_a_partition_is_let_go() {
     let broker = broker();

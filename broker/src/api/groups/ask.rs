@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use thalweg_protocol::{ErrorCode, TopicPartition};
 
 use super::find::{self, CoordinatorAt};
@@ -13,6 +13,10 @@ use crate::coordinator::{
     self, Answer, Commit, CommittedOffset, CoordinatorError, DeleteOffsets, DescribedGroup, Each,
     FetchOffsets, GroupState, Heartbeat, HeartbeatAnswer, ListedGroup,
 };
+
+/// Groups that one request asks about at a time: one with thousands of names must not fill the queues that others need
+/// for their heartbeats.
+const ASKED_MAX: usize = 64;
 
 /// A request that is about groups.
 #[derive(Debug)]
@@ -137,9 +141,9 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
             })
         }
         Request::Describe(names) => {
-            let asked = names.into_iter().map(|name| {
-                let answer = ask(coordinator::Request::Describe(name.clone()));
-                let groups = groups.clone();
+            let all = for_each(names, move |name| {
+                let question = coordinator::Request::Describe(name.clone());
+                let (answer, groups) = (groups.ask(question, context.timeout), groups.clone());
                 async move {
                     let described = match answer.await {
                         Ok(Answer::Described(group)) => Ok(groups.with_lag(*group).await),
@@ -148,12 +152,12 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
                     (name, described)
                 }
             });
-            let all = join_all(asked);
             Box::pin(async move { Ok(Response::Described(all.await)) })
         }
         Request::Delete(names) => {
-            let asked = names.into_iter().map(|name| {
-                let answer = ask(coordinator::Request::Delete(name.clone()));
+            let all = for_each(names, move |name| {
+                let question = coordinator::Request::Delete(name.clone());
+                let answer = groups.ask(question, context.timeout);
                 async move {
                     let deleted = match answer.await {
                         Ok(Answer::Deleted) => Ok(()),
@@ -162,7 +166,6 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
                     (name, deleted)
                 }
             });
-            let all = join_all(asked);
             Box::pin(async move { Ok(Response::Deleted(all.await)) })
         }
     };
@@ -173,6 +176,16 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
 fn repeated(names: &[String]) -> Option<&String> {
     let mut seen = HashSet::with_capacity(names.len());
     names.iter().find(|name| !seen.insert(name.as_str()))
+}
+
+/// Asks about each group, some at a time. The first ones' questions are in their queues when this returns.
+fn for_each<A: Future>(
+    names: Vec<String>,
+    ask: impl Fn(String) -> A,
+) -> impl Future<Output = Vec<A::Output>> {
+    let mut names = names.into_iter();
+    let begun: Vec<A> = names.by_ref().take(ASKED_MAX).map(&ask).collect();
+    stream::iter(begun.into_iter().chain(names.map(ask))).buffered(ASKED_MAX).collect()
 }
 
 /// Ends with the answer to one question.
