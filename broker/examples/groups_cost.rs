@@ -82,6 +82,7 @@ impl Bench {
             wall: TimestampMs::new(0),
             topics: &self.topics,
             groups_elsewhere: 0,
+            members_elsewhere: 0,
         };
         let round = self.groups.round(requests, &moment);
         round.answers.into_iter().map(|answer| answer.expect("a good question")).collect()

@@ -179,7 +179,7 @@ codes! {
     GroupNotEmpty = 116, Never, "group not empty";
     /// A group's name has 1 to 255 bytes.
     InvalidGroup = 117, Never, "invalid group";
-    /// The group has as many members as it may.
+    /// The group, or its coordinator, has as many members as it may.
     GroupFull = 118, Never, "group full";
     /// The coordinator keeps as many groups as it may.
     TooManyGroups = 119, Never, "too many groups";

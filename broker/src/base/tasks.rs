@@ -61,17 +61,20 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let tasks = self.clone();
-        let watched = async move {
-            // Nothing of the future is touched again after its panic, so no half-changed state leaks.
-            match AssertUnwindSafe(future).catch_unwind().await {
-                Ok(output) => Some(output),
-                Err(panic) => {
-                    tasks.panicked(&TaskFailure { name, message: text_of(&*panic) });
-                    None
-                }
-            }
-        };
+        let watched = async move { tasks.watch(name, future).await };
         self.tracker.spawn_on(watched, runtime)
+    }
+
+    /// Runs `future` under `name` as a part of the calling task. The answer is `None` when it panicked.
+    pub async fn watch<F: Future>(&self, name: &'static str, future: F) -> Option<F::Output> {
+        // Nothing of the future is touched again after its panic, so no half-changed state leaks.
+        match AssertUnwindSafe(future).catch_unwind().await {
+            Ok(output) => Some(output),
+            Err(panic) => {
+                self.panicked(&TaskFailure { name, message: text_of(&*panic) });
+                None
+            }
+        }
     }
 
     /// Runs `work` on a thread named `name`, which ends by itself. Its panic is counted like a task's; the thread can be

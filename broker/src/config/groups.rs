@@ -30,6 +30,8 @@ settings! {
             Allowed::Time(Millis::new(100), Millis::hours(24));
         /// Members of one group.
         members_max: u32 = 2_000, Allowed::Count(1, 100_000);
+        /// Members of all groups that one broker keeps, together.
+        members_all_max: u32 = 50_000, Allowed::Count(1, 10_000_000);
         /// Groups that one broker keeps.
         groups_max: u32 = 20_000, Allowed::Count(1, 10_000_000);
         /// The longest note that can be committed with an offset, in bytes.

@@ -23,6 +23,14 @@ pub enum CoordinatorError {
         /// The shard.
         shard: PartitionIndex,
     },
+    /// The shard's worker has panicked again and again; only a restart of the broker, or another one, serves it again.
+    #[error(
+        "shard {shard} of __consumer_offsets: its worker has panicked too often; restart the broker, its log says why"
+    )]
+    GivenUp {
+        /// The shard.
+        shard: PartitionIndex,
+    },
     /// Another broker has the group.
     #[error("shard {shard} of __consumer_offsets is led by broker {leader}, not by this one")]
     NotCoordinator {
@@ -63,6 +71,7 @@ impl CoordinatorError {
         match self {
             Self::Group(error) => error.code(),
             Self::Loading { .. } | Self::Reloading { .. } => ErrorCode::CoordinatorLoading,
+            Self::GivenUp { .. } => ErrorCode::Internal,
             Self::NotCoordinator { .. } => ErrorCode::NotCoordinator,
             Self::Overloaded { .. } => ErrorCode::Overloaded,
             // Everything that a group is asked can be asked again.

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::group::{DescribedGroup, GroupFigures, GroupState};
 use super::service::Coordinator;
 use crate::base::Clock;
-use crate::metrics::{GroupSeries, GroupShown};
+use crate::metrics::{GroupSeries, GroupShown, LagShown};
 use crate::partition::{Partition, Table};
 
 /// What is read of a partition at a time.
@@ -132,13 +132,13 @@ impl Lag {
             if !coordinator.has_shards() {
                 continue;
             }
-            let figures = coordinator.figures(FIGURES_TIMEOUT).await;
+            let (figures, is_whole) = coordinator.figures(FIGURES_TIMEOUT).await;
             let series = Arc::clone(&series);
-            self.away(move |this| this.show_all(&figures, &series)).await;
+            self.away(move |this| this.show_all(&figures, is_whole, &series)).await;
         }
     }
 
-    fn show_all(&self, groups: &[GroupFigures], series: &GroupSeries) {
+    fn show_all(&self, groups: &[GroupFigures], is_whole: bool, series: &GroupSeries) {
         let wall = self.clock.wall();
         let mut showing = series.begin();
         for group in groups {
@@ -159,12 +159,14 @@ impl Lag {
             for (at, committed) in &group.offsets {
                 let Some(behind) = self.behind(*at, *committed, wall) else { continue };
                 let Ok(partition) = self.table.get(*at) else { continue };
-                let records = u64::try_from(behind.records).unwrap_or_default();
-                let age = Duration::from_millis(u64::try_from(behind.ms).unwrap_or_default());
-                showing.lag(&group.group, partition.topic(), at.partition, records, age);
+                // Below 0 is what is not known.
+                let Ok(records) = u64::try_from(behind.records) else { continue };
+                let age = u64::try_from(behind.ms).ok().map(Duration::from_millis);
+                let lag = LagShown { records, age };
+                showing.lag(&group.group, partition.topic(), at.partition, lag);
             }
         }
-        drop(showing);
+        showing.end(is_whole);
         // Where nobody stands any more is forgotten.
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         if times.len() > 2 * groups.iter().map(|group| group.offsets.len()).sum::<usize>() + 1_000 {

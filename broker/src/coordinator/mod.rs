@@ -8,13 +8,18 @@
 //! Invariants: a partition has one owner at a time in a group; an answer is sent only when all that it is built on is
 //! committed; while a shard is loading the answer is "loading", never "no offset".
 
+mod attention;
 mod batches;
 mod error;
+mod follow;
 mod group;
 mod lag;
 mod load;
+mod restarts;
 mod service;
+mod serving;
 mod shard;
+mod share;
 mod topics;
 mod writer;
 

@@ -1,25 +1,24 @@
 //! The coordinator as the rest of the broker sees it: which shard a group belongs to, and questions to it.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use thalweg_protocol::murmur2::partition_for_key;
-use thalweg_protocol::{BrokerId, LeaderEpoch, PartitionIndex, TopicPartition};
+use thalweg_protocol::{BrokerId, PartitionIndex};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use super::error::CoordinatorError;
+use super::follow::{ShardHandle, Shared, follow};
 use super::group::{
     Answer, DescribedGroup, GroupFigures, GroupOptions, GroupState, Request, check_group,
 };
 use super::lag::Lag;
-use super::shard::{Job, QUEUE_MAX, Shard, ShardOptions, no_answer};
-use crate::base::Clock;
-use crate::cluster::{Image, MetadataError, MetadataHandle, NewTopic, OFFSETS_TOPIC, Refusal};
+use super::shard::{Job, QUEUE_MAX, ShardOptions, no_answer};
+use super::share::Held;
+use crate::base::{Clock, Readiness, Tasks};
+use crate::cluster::{MetadataError, MetadataHandle, NewTopic, OFFSETS_TOPIC, Refusal};
 use crate::config::BrokerConfig;
 use crate::metrics::{CoordinatorMetrics, GroupSeries};
 use crate::partition::Table;
@@ -45,6 +44,10 @@ pub struct CoordinatorOptions {
     pub control: Handle,
     /// Where they write and read.
     pub data: Handle,
+    /// Watches their tasks.
+    pub tasks: Tasks,
+    /// Told of a shard that is given up.
+    pub readiness: Readiness,
     /// What is counted.
     pub metrics: Arc<CoordinatorMetrics>,
     /// What is shown of single groups.
@@ -58,23 +61,6 @@ pub struct CoordinatorOptions {
 pub struct Coordinator {
     shared: Arc<Shared>,
     lag: Lag,
-}
-
-#[derive(Debug)]
-struct Shared {
-    me: BrokerId,
-    shards_at_creation: i32,
-    metadata: MetadataHandle,
-    shards: RwLock<HashMap<PartitionIndex, ShardHandle>>,
-}
-
-/// A shard's worker.
-#[derive(Debug)]
-struct ShardHandle {
-    at: TopicPartition,
-    epoch: LeaderEpoch,
-    jobs: mpsc::Sender<Job>,
-    stop: CancellationToken,
 }
 
 /// Why a question did not get into a queue.
@@ -111,14 +97,16 @@ impl Coordinator {
             clock: options.clock,
             data: options.data,
             loads: Arc::new(Semaphore::new(LOADS_MAX)),
-            groups_all: Arc::new(AtomicUsize::new(0)),
+            tasks: options.tasks.clone(),
+            readiness: options.readiness,
+            held: Arc::new(Held::default()),
             metrics: options.metrics,
         };
-        let control = options.control.clone();
-        let following = follow(Arc::clone(&shared), shard_options, control);
-        options.control.spawn(following);
+        let (tasks, control) = (options.tasks, options.control);
+        let following = follow(Arc::clone(&shared), shard_options, control.clone());
+        tasks.spawn("groups", &control, following);
         let this = Self { shared, lag: lag.clone() };
-        options.control.spawn(lag.show(this.clone(), options.series, lag_interval));
+        tasks.spawn("group lag", &control, lag.show(this.clone(), options.series, lag_interval));
         this
     }
 
@@ -204,22 +192,24 @@ impl Coordinator {
         Ok((shard, leader.unwrap_or(BrokerId::NONE)))
     }
 
-    /// Every group led here, in numbers. Shards that are loading or busy are left out.
-    pub async fn figures(&self, timeout: Duration) -> Vec<GroupFigures> {
+    /// Every group led here, in numbers, and whether these are all: shards that are loading or busy are left out.
+    pub async fn figures(&self, timeout: Duration) -> (Vec<GroupFigures>, bool) {
         let asked: Vec<_> = self.shared.read(|shards| {
             let ask = |shard: &ShardHandle| {
                 let (reply, figures) = oneshot::channel();
                 shard.jobs.try_send(Job::Figures(reply)).ok().map(|()| figures)
             };
-            shards.values().filter_map(ask).collect()
+            shards.values().map(ask).collect()
         });
-        let mut all = Vec::new();
+        let (mut all, mut is_whole) = (Vec::new(), true);
         for figures in asked {
-            if let Ok(Ok(figures)) = tokio::time::timeout(timeout, figures).await {
-                all.extend(figures);
+            let figures = async { figures?.await.ok()? };
+            match tokio::time::timeout(timeout, figures).await {
+                Ok(Some(figures)) => all.extend(figures),
+                _ => is_whole = false,
             }
         }
-        all
+        (all, is_whole)
     }
 
     fn begin(
@@ -295,65 +285,5 @@ impl Coordinator {
             tokio::time::sleep(MADE_CHECK).await;
         }
         Ok(())
-    }
-}
-
-impl Shared {
-    fn read<T>(&self, look: impl FnOnce(&HashMap<PartitionIndex, ShardHandle>) -> T) -> T {
-        look(&self.shards.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The shards led here, by the image.
-    fn led(&self, image: &Image) -> HashMap<PartitionIndex, (TopicPartition, LeaderEpoch)> {
-        let Some(topic) = image.topic_named(OFFSETS_TOPIC) else { return HashMap::new() };
-        let mine = topic.partitions.iter().filter(|entry| entry.leader == self.me);
-        let led = mine.map(|entry| {
-            let at = TopicPartition::new(topic.id, entry.index);
-            (entry.index, (at, entry.leader_epoch))
-        });
-        led.collect()
-    }
-
-    fn has_workers(&self) -> bool {
-        let led = self.led(&self.metadata.image());
-        self.read(|shards| led.keys().all(|shard| shards.contains_key(shard)))
-    }
-}
-
-/// Begins and ends shards as the metadata says. They work until the runtime ends: a broker that stops answers what was
-/// begun.
-async fn follow(shared: Arc<Shared>, options: ShardOptions, control: Handle) {
-    let mut newest = shared.metadata.subscribe();
-    loop {
-        let image = Arc::clone(&newest.borrow_and_update());
-        change_shards(&shared, &options, &control, &shared.led(&image));
-        if newest.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn change_shards(
-    shared: &Shared,
-    options: &ShardOptions,
-    control: &Handle,
-    led: &HashMap<PartitionIndex, (TopicPartition, LeaderEpoch)>,
-) {
-    let mut shards = shared.shards.write().unwrap_or_else(PoisonError::into_inner);
-    shards.retain(|number, shard| {
-        let stays = led.get(number) == Some(&(shard.at, shard.epoch));
-        if !stays {
-            shard.stop.cancel();
-        }
-        stays
-    });
-    for (number, (at, epoch)) in led {
-        if shards.contains_key(number) {
-            continue;
-        }
-        let stop = CancellationToken::new();
-        let (shard, jobs) = Shard::new(options.clone(), *at, *epoch, stop.clone());
-        control.spawn(shard.run());
-        shards.insert(*number, ShardHandle { at: *at, epoch: *epoch, jobs, stop });
     }
 }

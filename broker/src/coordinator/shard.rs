@@ -3,42 +3,40 @@
 //! ```text
 //! Loading -> Serving:  the log is read to its end, and all of it is committed
 //! Serving -> Loading:  something could not be written: what is in memory may not be true
+//! Serving -> Loading:  the worker has panicked, not too often
+//! any     -> Given up: it has panicked too often; whoever asks hears it, and the broker is not ready
 //! any     -> gone:     this broker leads the partition no more
 //! ```
-//! A worker for each, on the control runtime: takes what is queued, has the pure [`Groups`] answer it as one round, and
-//! hands records and answers to the shard's [`Writer`]. Rounds follow each other without waiting for the disk.
+//! A worker for each, on the control runtime: reads the log, then serves (`serving.rs`). Of the tasks that write for it,
+//! one after the other, only the one that holds the shard's pen may append, and the log is read with the pen in hand: what
+//! an earlier writer had begun is in the log before it is read, or never.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use thalweg_protocol::{LeaderEpoch, PartitionIndex, TopicPartition};
 use thalweg_storage::defects::{Defect, planted};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::batches::batches;
 use super::error::CoordinatorError;
-use super::group::{
-    Answer, GroupFigures, GroupOptions, Groups, Moment, Request, Round, SESSION_CHECK,
-};
+use super::group::{Answer, GroupFigures, GroupOptions, Groups, Moment, Request};
 use super::load::{self, LoadError, Loaded};
+use super::restarts::Restarts;
+use super::serving::{Ended, Serving};
+use super::share::{Held, Share};
 use super::topics::ImageTopics;
-use super::writer::{ROUNDS_MAX, Reply, Writer, Written};
-use crate::base::Clock;
-use crate::cluster::{MetadataHandle, MetadataIndex};
+use super::writer::Reply;
+use crate::base::{Clock, Readiness, Tasks};
+use crate::cluster::MetadataHandle;
 use crate::metrics::CoordinatorMetrics;
 use crate::partition::{Partition, Table};
-
-/// Questions that one round answers at most.
-const ROUND_MAX: usize = 1_024;
 
 /// Questions that wait for one shard at most; more are refused.
 pub(super) const QUEUE_MAX: usize = 8_192;
 
-/// How soon a shard that could not be read is tried again.
+/// How soon a shard that could not be read, or whose worker has panicked, is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// How often it is looked whether the partition is open yet.
@@ -53,11 +51,29 @@ pub(super) struct ShardOptions {
     pub(super) metadata: MetadataHandle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) data: Handle,
+    pub(super) tasks: Tasks,
+    pub(super) readiness: Readiness,
     /// Bounds how many shards are read at a time.
     pub(super) loads: Arc<Semaphore>,
-    /// How many groups all shards of this broker keep.
-    pub(super) groups_all: Arc<AtomicUsize>,
+    /// What all shards of this broker hold.
+    pub(super) held: Arc<Held>,
     pub(super) metrics: Arc<CoordinatorMetrics>,
+}
+
+impl ShardOptions {
+    pub(super) fn topics(&self) -> ImageTopics {
+        ImageTopics { image: self.metadata.image(), table: Arc::clone(&self.table) }
+    }
+
+    pub(super) fn moment<'a>(&self, topics: &'a ImageTopics, share: &Share) -> Moment<'a> {
+        Moment {
+            now: self.clock.now(),
+            wall: self.clock.wall(),
+            topics,
+            groups_elsewhere: share.groups_elsewhere(),
+            members_elsewhere: share.members_elsewhere(),
+        }
+    }
 }
 
 /// What waits in a shard's queue.
@@ -65,8 +81,8 @@ pub(super) struct ShardOptions {
 pub(super) enum Job {
     /// A question.
     Ask(Box<Request>, Reply),
-    /// All groups in numbers; nothing while the shard is loading.
-    Figures(oneshot::Sender<Vec<GroupFigures>>),
+    /// All groups in numbers; none while the shard is loading.
+    Figures(oneshot::Sender<Option<Vec<GroupFigures>>>),
 }
 
 /// The worker of one shard.
@@ -77,25 +93,15 @@ pub(super) struct Shard {
     epoch: LeaderEpoch,
     jobs: mpsc::Receiver<Job>,
     stop: CancellationToken,
+    /// One permit: who holds it may append.
+    pen: Arc<Semaphore>,
 }
 
-/// A shard that was read.
-struct Serving {
-    groups: Groups,
-    rounds: mpsc::Sender<Written>,
-    failed: CancellationToken,
+/// A shard that was read, and the pen to write it on.
+struct Opened {
     partition: Arc<Partition>,
-    /// What is counted in `groups_all` of this shard.
-    counted: usize,
-    next_tick: Instant,
-    next_cleanup: Instant,
-    topics_seen: MetadataIndex,
-}
-
-/// Why serving ended.
-enum Ended {
-    Failed,
-    Stopped,
+    loaded: Loaded,
+    pen: OwnedSemaphorePermit,
 }
 
 impl Shard {
@@ -107,21 +113,36 @@ impl Shard {
         stop: CancellationToken,
     ) -> (Self, mpsc::Sender<Job>) {
         let (sender, jobs) = mpsc::channel(QUEUE_MAX);
-        (Self { options, at, epoch, jobs, stop }, sender)
+        let pen = Arc::new(Semaphore::new(1));
+        (Self { options, at, epoch, jobs, stop, pen }, sender)
     }
 
     const fn number(&self) -> PartitionIndex {
         self.at.partition
     }
 
-    /// Loads and serves until the shard is led here no more.
+    /// Loads and serves until the shard is led here no more. What was in hand at a panic is dropped: its askers are told
+    /// to ask again, as they are while the shard is read anew.
     pub(super) async fn run(mut self) {
+        let (tasks, clock) = (self.options.tasks.clone(), Arc::clone(&self.options.clock));
+        let mut restarts = Restarts::default();
+        while tasks.watch("group shard", self.work()).await.is_none() {
+            self.options.metrics.reloads.increment(1);
+            if !restarts.may_after_panic(clock.now()) {
+                return self.give_up().await;
+            }
+            let pause = tokio::time::sleep(RETRY);
+            if self.answer_during(pause, Self::not_yet).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn work(&mut self) {
         let stop = self.stop.clone();
         while !stop.is_cancelled() {
             let Some(mut serving) = self.load().await else { return };
-            let ended = self.serve(&mut serving).await;
-            self.options.groups_all.fetch_sub(serving.counted, Ordering::Relaxed);
-            match ended {
+            match serving.run(&mut self.jobs, &stop).await {
                 Ended::Stopped => return,
                 Ended::Failed => self.options.metrics.reloads.increment(1),
             }
@@ -132,19 +153,41 @@ impl Shard {
     async fn load(&mut self) -> Option<Serving> {
         let (options, at, epoch) = (self.options.clone(), self.at, self.epoch);
         let began = options.clock.now();
-        let loading = read(options, at, epoch);
-        tokio::pin!(loading);
-        let (partition, loaded) = loop {
-            tokio::select! {
-                loaded = &mut loading => break loaded,
-                () = self.stop.cancelled() => return None,
-                job = self.jobs.recv() => self.not_yet(job?),
-            }
-        };
+        let reading = read(options, at, epoch, Arc::clone(&self.pen));
+        let opened = self.answer_during(reading, Self::not_yet).await?;
         let took = self.options.clock.now().since(began);
-        self.options.metrics.loaded(loaded.records, took);
-        tracing::debug!(%partition, records = loaded.records, ?took, "groups are loaded");
-        Some(self.begin(partition, loaded).await)
+        let (partition, records) = (Arc::clone(&opened.partition), opened.loaded.records);
+        self.options.metrics.loaded(records, took);
+        tracing::debug!(%partition, records, ?took, "groups are loaded");
+        let options = self.options.clone();
+        Some(Serving::begin(options, epoch, partition, opened.loaded, opened.pen).await)
+    }
+
+    /// Nobody but an operator mends it now.
+    async fn give_up(&mut self) {
+        let (part, shard) =
+            (format!("groups of __consumer_offsets-{}", self.number()), self.number());
+        self.options.readiness.not_ready(&part, CoordinatorError::GivenUp { shard }.to_string());
+        tracing::error!(%shard, "a shard of __consumer_offsets is given up: its worker has panicked again and again");
+        let given_up = |this: &Self, job| this.refuse(job, CoordinatorError::GivenUp { shard });
+        self.answer_during(std::future::pending::<()>(), given_up).await;
+        self.options.readiness.ready(&part);
+    }
+
+    /// Waits for `future`, and answers what is asked meanwhile. None when the shard is led here no more.
+    async fn answer_during<T>(
+        &mut self,
+        future: impl Future<Output = T>,
+        answer: impl Fn(&Self, Job),
+    ) -> Option<T> {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                done = &mut future => return Some(done),
+                () = self.stop.cancelled() => return None,
+                job = self.jobs.recv() => answer(self, job?),
+            }
+        }
     }
 
     /// Never "no offset": that would make a reader begin anew.
@@ -152,151 +195,27 @@ impl Shard {
         let shard = self.number();
         match job {
             Job::Ask(request, reply) if planted(Defect::AnswerWhileLoading) => {
-                let topics = self.topics();
+                let topics = self.options.topics();
+                let share = Share::new(Arc::clone(&self.options.held));
                 let round = Groups::new(Arc::clone(&self.options.groups))
-                    .round(vec![*request], &self.moment(&topics, 0));
+                    .round(vec![*request], &self.options.moment(&topics, &share));
                 if let Some(answer) = round.answers.into_iter().next() {
                     let _ = reply.send(answer.map_err(CoordinatorError::from));
                 }
             }
+            job => self.refuse(job, CoordinatorError::Loading { shard }),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "one shape for all that answers while nobody serves")]
+    fn refuse(&self, job: Job, error: CoordinatorError) {
+        match job {
             Job::Ask(_, reply) => {
-                let _ = reply.send(Err(CoordinatorError::Loading { shard }));
+                let _ = reply.send(Err(error));
             }
             Job::Figures(reply) => {
-                let _ = reply.send(Vec::new());
+                let _ = reply.send(None);
             }
-        }
-    }
-
-    async fn begin(&self, partition: Arc<Partition>, loaded: Loaded) -> Serving {
-        let (rounds, written) = mpsc::channel(ROUNDS_MAX);
-        let failed = CancellationToken::new();
-        let writer = Writer {
-            shard: self.number(),
-            partition: Arc::clone(&partition),
-            leader_epoch: self.epoch,
-            clock: Arc::clone(&self.options.clock),
-            failed: failed.clone(),
-        };
-        self.options.data.spawn(writer.run(written));
-        let now = Instant::now();
-        let topics = self.topics();
-        let mut serving = Serving {
-            groups: loaded.groups,
-            rounds,
-            failed,
-            partition,
-            counted: 0,
-            next_tick: now + SESSION_CHECK,
-            next_cleanup: now + self.options.cleanup_interval,
-            topics_seen: topics.image.index(),
-        };
-        let records = serving.groups.loaded(&self.moment(&topics, 0));
-        self.write(&mut serving, Round { records, ..Round::default() }, Vec::new()).await;
-        serving
-    }
-
-    async fn serve(&mut self, serving: &mut Serving) -> Ended {
-        let mut jobs = Vec::with_capacity(ROUND_MAX);
-        loop {
-            let has_groups = serving.groups.count() > 0;
-            let next_tick = serving.next_tick;
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Ended::Stopped,
-                () = serving.failed.cancelled() => return Ended::Failed,
-                // An empty shard costs nothing.
-                () = tokio::time::sleep_until(next_tick), if has_groups => self.tick(serving).await,
-                count = self.jobs.recv_many(&mut jobs, ROUND_MAX) => {
-                    if count == 0 {
-                        return Ended::Stopped;
-                    }
-                    self.round(serving, &mut jobs).await;
-                }
-            }
-        }
-    }
-
-    async fn round(&mut self, serving: &mut Serving, jobs: &mut Vec<Job>) {
-        let topics = self.topics();
-        let moment = self.moment(&topics, serving.counted);
-        let (mut requests, mut replies) = (Vec::with_capacity(jobs.len()), Vec::new());
-        for job in jobs.drain(..) {
-            match job {
-                // Who has given up is not answered, and nothing is done for him.
-                Job::Ask(_, reply) if reply.is_closed() => {}
-                Job::Ask(request, reply) => {
-                    requests.push(*request);
-                    replies.push(reply);
-                }
-                Job::Figures(reply) => {
-                    let _ = reply.send(serving.groups.figures(&moment));
-                }
-            }
-        }
-        let round = serving.groups.round(requests, &moment);
-        self.write(serving, round, replies).await;
-    }
-
-    async fn tick(&mut self, serving: &mut Serving) {
-        let now = Instant::now();
-        serving.next_tick = now + SESSION_CHECK;
-        let topics = self.topics();
-        let moment = self.moment(&topics, serving.counted);
-        let round = serving.groups.tick(&moment);
-        self.write(serving, round, Vec::new()).await;
-        if topics.image.index() != serving.topics_seen {
-            serving.topics_seen = topics.image.index();
-            let round = serving.groups.topics_changed(&moment);
-            self.write(serving, round, Vec::new()).await;
-        }
-        if now >= serving.next_cleanup {
-            serving.next_cleanup = now + self.options.cleanup_interval;
-            let round = serving.groups.clean(&moment);
-            self.write(serving, round, Vec::new()).await;
-        }
-    }
-
-    /// Hands a round to the writer; waits while too many are on their way.
-    async fn write(&self, serving: &mut Serving, round: Round, replies: Vec<Reply>) {
-        for fenced in &round.fenced {
-            tracing::info!(group = %fenced.group, member = %fenced.member, reason = fenced.reason, "a member was taken out");
-        }
-        self.options.metrics.fenced.increment(round.fenced.len() as u64);
-        self.count_groups(serving);
-        if round.records.is_empty() && replies.is_empty() {
-            return;
-        }
-        let bytes_max = serving.partition.settings().batch_bytes_max;
-        let batches = batches(&round.records, self.options.clock.wall(), bytes_max);
-        let answers = round.answers.into_iter().map(|answer| answer.map_err(Into::into));
-        let answers = replies.into_iter().zip(answers).collect();
-        // Without a writer the replies are dropped; `failed` or the runtime's end tells why.
-        if serving.rounds.send(Written { batches, answers }).await.is_err() {
-            serving.failed.cancel();
-        }
-    }
-
-    fn count_groups(&self, serving: &mut Serving) {
-        let count = serving.groups.count();
-        if count != serving.counted {
-            self.options.groups_all.fetch_add(count, Ordering::Relaxed);
-            self.options.groups_all.fetch_sub(serving.counted, Ordering::Relaxed);
-            serving.counted = count;
-        }
-    }
-
-    fn topics(&self) -> ImageTopics {
-        ImageTopics { image: self.options.metadata.image(), table: Arc::clone(&self.options.table) }
-    }
-
-    fn moment<'a>(&self, topics: &'a ImageTopics, counted: usize) -> Moment<'a> {
-        let all = self.options.groups_all.load(Ordering::Relaxed);
-        Moment {
-            now: self.options.clock.now(),
-            wall: self.options.clock.wall(),
-            topics,
-            groups_elsewhere: all.saturating_sub(counted),
         }
     }
 }
@@ -306,7 +225,10 @@ async fn read(
     options: ShardOptions,
     at: TopicPartition,
     epoch: LeaderEpoch,
-) -> (Arc<Partition>, Loaded) {
+    pen: Arc<Semaphore>,
+) -> Opened {
+    // The writer before has to have laid it down. Nobody closes it.
+    let pen = pen.acquire_owned().await.expect("the pen's semaphore is never closed");
     loop {
         let partition = opened(&options.table, at, epoch).await;
         let permit = Arc::clone(&options.loads).acquire_owned().await;
@@ -318,7 +240,7 @@ async fn read(
         match options.data.spawn_blocking(load).await {
             Ok(Ok(loaded)) => {
                 load::committed(&partition, loaded.end).await;
-                return (partition, loaded);
+                return Opened { partition, loaded, pen };
             }
             Ok(Err(error)) => {
                 tracing::error!(%partition, %error, "groups cannot be read; trying again");

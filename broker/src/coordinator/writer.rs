@@ -10,12 +10,13 @@ use thalweg_protocol::batch::BatchHeader;
 use thalweg_protocol::{LeaderEpoch, PartitionIndex};
 use thalweg_storage::CheckedBatch;
 use thalweg_storage::defects::{Defect, planted};
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::error::CoordinatorError;
 use super::group::Answer;
-use crate::base::Clock;
+use crate::base::{Clock, Tasks};
 use crate::partition::{Commit, Outcome, Partition};
 
 /// What one asker waits for.
@@ -41,9 +42,12 @@ pub(super) struct Writer {
     pub(super) partition: Arc<Partition>,
     pub(super) leader_epoch: LeaderEpoch,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: Tasks,
     /// Cancelled when something could not be written, or was not seen to be durable: what the shard's worker holds in
     /// memory is then no more than a guess.
     pub(super) failed: CancellationToken,
+    /// Nobody else appends, and nobody reads the shard anew, as long as this is held.
+    pub(super) pen: Option<OwnedSemaphorePermit>,
 }
 
 impl Writer {
@@ -51,8 +55,9 @@ impl Writer {
     pub(super) async fn run(self, mut rounds: mpsc::Receiver<Written>) {
         let (waiting, commits) = mpsc::channel(ROUNDS_MAX);
         let (shard, failed) = (self.shard, self.failed.clone());
-        // Commits come in the order of the appends, so one waits for the next.
-        let answering = tokio::spawn(answer(commits, shard, failed));
+        // Commits come in the order of the appends, so one waits for the next. It goes on after the last append.
+        let answering = answer(commits, shard, failed);
+        self.tasks.spawn("group answers", &Handle::current(), answering);
         while let Some(round) = rounds.recv().await {
             let commit =
                 if self.failed.is_cancelled() { Err(()) } else { self.append(&round.batches) };
@@ -60,9 +65,7 @@ impl Writer {
                 break;
             }
         }
-        drop(waiting);
-        // It ends with the last answer; a panic in it was reported where it happened.
-        let _ = answering.await;
+        drop(self.pen);
     }
 
     /// Appends the batches of a round; what ends when they are committed, if they are not yet.

@@ -4,8 +4,8 @@
 //! brokers in one process share nothing. Handles are resolved when the thing that they count is made: counting
 //! looks nothing up, takes no lock and no memory, and is done for requests and batches, never for records.
 //!
-//! Invariants: the number of series is bounded by the configuration; a series that counts a topic or a partition
-//! ends with it; showing all of them takes no lock that a request waits for.
+//! Invariants: the number of series is bounded by the configuration; a series that counts a topic, a partition or
+//! a group ends with it; showing all of them takes no lock that a request waits for.
 
 mod broker;
 mod compaction;
@@ -26,7 +26,7 @@ pub use compaction::CompactionMetrics;
 pub use connections::{ConnectionMetrics, UnderWay};
 pub use coordinator::CoordinatorMetrics;
 pub use directories::{DirectoryMetrics, DirectoryState, RecoveryMetrics, SyncMetrics};
-pub use groups::{GROUP_STATES, GroupMetrics, GroupSeries, GroupShown, Showing};
+pub use groups::{GROUP_STATES, GroupSeries, GroupShown, LagShown, Showing};
 pub use histogram::Histogram;
 pub use names::{ALL, Kind, Metric, Unit};
 pub use registry::{CONTENT_TYPE, amount};

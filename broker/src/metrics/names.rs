@@ -300,7 +300,7 @@ metrics! {
     GROUP_LAG = Gauge, "thalweg_group_lag_records", Count, ["group", "topic", "partition"],
         "Records that the group has still to read, by its committed offset.";
     GROUP_LAG_SECONDS = Gauge, "thalweg_group_lag_seconds", Seconds, ["group", "topic", "partition"],
-        "How old the next record is that the group has to read; 0 at the end.";
+        "How old the next record is that the group has to read; 0 at the end. There is no series while that is not known.";
 }
 
 #[cfg(test)]

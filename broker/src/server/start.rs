@@ -93,8 +93,18 @@ impl Broker {
         watch_directories(&directories, &readiness);
         let table = Arc::new(Table::new(config.node_id, directories));
         show_figures(&table, &membership.metadata, &metrics);
-        let parts =
-            Parts { config, clock, metrics, membership, table, stop, threads, data, control };
+        let parts = Parts {
+            config,
+            clock,
+            metrics,
+            membership,
+            table,
+            stop,
+            threads,
+            readiness: readiness.clone(),
+            data,
+            control,
+        };
         let assignment = parts.assign()?;
         let maintenance = parts.maintain()?;
         let scrub = parts.scrub()?;
@@ -194,6 +204,7 @@ struct Parts {
     table: Arc<Table>,
     stop: CancellationToken,
     threads: Tasks,
+    readiness: Readiness,
     data: Runtime,
     control: Runtime,
 }
@@ -285,6 +296,8 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             control: self.control.handle().clone(),
             data: self.data.handle().clone(),
+            tasks: supervised(&self.metrics),
+            readiness: self.readiness.clone(),
             metrics: Arc::clone(&self.metrics.coordinator),
             series: Arc::clone(&self.metrics.groups),
         })

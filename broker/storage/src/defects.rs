@@ -104,6 +104,10 @@ defects! {
     ReplaySkipsTombstones = "replay-skips-tombstones",
     /// A coordinator answers before it has read its shard.
     AnswerWhileLoading = "answer-while-loading",
+    /// A member's silence counts while what it said waits to be heard.
+    FenceUnheard = "fence-unheard",
+    /// A shard is read anew while its earlier writer may still append.
+    ReadBesideWriter = "read-beside-writer",
     /// A commit is answered before it is durable.
     AckCommitEarly = "ack-commit-early",
 }

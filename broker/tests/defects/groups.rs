@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg_broker::base::SystemClock;
+use thalweg_broker::base::{Readiness, SystemClock, Tasks};
 use thalweg_broker::cluster::{
     FileMetadataLog, FileMetadataLogOptions, MetadataLog, MetadataOptions, MetadataWorker,
     Publisher, Registration, Rules,
@@ -60,6 +60,8 @@ fn while_a_shard_is_loading_nobody_hears_that_there_is_no_offset() {
                 clock: Arc::new(SystemClock::new()),
                 control: here.clone(),
                 data: here,
+                tasks: Tasks::new(|_| {}),
+                readiness: Readiness::new(),
                 metrics: Arc::clone(&metrics.coordinator),
                 series: Arc::clone(&metrics.groups),
             });

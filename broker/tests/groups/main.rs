@@ -19,6 +19,7 @@
 mod checks;
 mod client;
 mod defects;
+mod limits;
 mod network;
 mod records;
 mod rules;

@@ -59,7 +59,7 @@ impl Talk {
 
     pub fn wait(&mut self, ms: u64) {
         self.now += ms;
-        let round = with_moment(&self.world, self.now, |m| self.groups.tick(m));
+        let round = with_moment(&self.world, self.now, |m| self.groups.tick(m, m.now));
         self.keep(round);
     }
 

@@ -227,7 +227,8 @@ impl<'a> Sim<'a> {
             self.count(&replies);
             self.write(round.records, replies)?;
         }
-        let round = with_moment(&self.world, self.now, |moment| self.groups.tick(moment));
+        let round =
+            with_moment(&self.world, self.now, |moment| self.groups.tick(moment, moment.now));
         self.totals.fenced += round.fenced.len() as u64;
         self.write(round.records, Vec::new())?;
         if self.topics_stale && self.rng.u32(..3) == 0 {
@@ -470,5 +471,6 @@ pub fn with_moment<T>(world: &World, now: u64, then: impl FnOnce(&Moment<'_>) ->
         wall: TimestampMs::new(1_700_000_000_000 + i64::try_from(now).unwrap()),
         topics: world,
         groups_elsewhere: 0,
+        members_elsewhere: 0,
     })
 }

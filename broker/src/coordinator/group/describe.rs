@@ -57,7 +57,7 @@ impl Groups {
         name: &str,
         moment: &Moment<'_>,
     ) -> Result<DescribedGroup, GroupError> {
-        super::membership::check_group(name)?;
+        super::room::check_group(name)?;
         let unknown = || GroupError::UnknownGroup { group: name.to_owned() };
         let group = self.groups.get_mut(name).ok_or_else(unknown)?;
         let commits_per_minute = group.figures.commits_per_minute(moment.now);

@@ -80,6 +80,16 @@ pub enum GroupError {
         /// How many it has.
         members: usize,
     },
+    /// All groups together have as many members as they may.
+    #[error(
+        "group {group:?}: the groups of this coordinator have {members} members, no more may join"
+    )]
+    TooManyMembers {
+        /// The group.
+        group: String,
+        /// How many there are, in all groups.
+        members: usize,
+    },
     /// There are as many groups as there may be.
     #[error("group {group:?} cannot be made: this coordinator keeps {groups} groups already")]
     TooManyGroups {
@@ -184,7 +194,7 @@ impl GroupError {
             Self::FencedMemberEpoch { .. } => ErrorCode::FencedMemberEpoch,
             Self::StaleMemberEpoch { .. } => ErrorCode::StaleMemberEpoch,
             Self::NotEmpty { .. } | Self::Subscribed { .. } => ErrorCode::GroupNotEmpty,
-            Self::GroupFull { .. } => ErrorCode::GroupFull,
+            Self::GroupFull { .. } | Self::TooManyMembers { .. } => ErrorCode::GroupFull,
             Self::TooManyGroups { .. } => ErrorCode::TooManyGroups,
             Self::MetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
             Self::InvalidPattern { .. } => ErrorCode::InvalidPattern,

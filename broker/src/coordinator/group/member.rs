@@ -1,11 +1,13 @@
 //! One member: what is stored of it, and what is only known while it is looked after.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_protocol::{MemberEpoch, TopicId};
 
 use super::partitions::Partitions;
-use super::record::{Current, StoredMember};
+use super::pattern::Pattern;
+use super::stored::{Current, StoredMember};
 use crate::base::Monotonic;
 
 /// A member. Its first three fields are what its records say; the others are begun anew when a shard is loaded.
@@ -23,6 +25,8 @@ pub(super) struct Member {
     pub(super) drain: Option<Monotonic>,
     /// What it last said that it reads.
     pub(super) reported: Option<Partitions>,
+    /// Its pattern, compiled: when it was accepted, after a load when it is first needed.
+    pub(super) pattern: Option<Arc<Pattern>>,
     /// The topics that it wants and that are there, rising.
     pub(super) topics: Vec<TopicId>,
 }
@@ -42,6 +46,7 @@ impl Default for Member {
             heard: Monotonic::ZERO,
             drain: None,
             reported: None,
+            pattern: None,
             topics: Vec::new(),
         }
     }

@@ -1,7 +1,6 @@
 //! Who is in a group: joining, staying, leaving, and being taken for dead.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use thalweg_protocol::MemberEpoch;
 use thalweg_storage::defects::{Defect, planted};
@@ -9,15 +8,14 @@ use thalweg_storage::defects::{Defect, planted};
 use super::assignor::assignor;
 use super::error::GroupError;
 use super::member::Member;
+use super::offsets::check_count;
 use super::options::Moment;
-use super::record::{Current, Name, Record, StoredMember};
+use super::record::{Name, Record};
 use super::request::{GroupKind, Heartbeat, HeartbeatAnswer};
+use super::room::check_group;
 use super::state::{Group, Groups};
+use super::stored::{Current, StoredMember};
 use super::subscription;
-use crate::base::Monotonic;
-
-/// The longest name of a group, in bytes.
-pub(super) const GROUP_BYTES_MAX: usize = 255;
 
 /// The longest name of a member or an instance, in bytes.
 const MEMBER_BYTES_MAX: usize = 255;
@@ -43,26 +41,6 @@ pub(super) enum Said {
     Current,
     /// It has not heard of its newest epoch: what it says is older than that.
     Previous,
-}
-
-/// A member that was taken out of its group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fenced {
-    /// The group.
-    pub group: Name,
-    /// The member.
-    pub member: Name,
-    /// Why, in words.
-    pub reason: &'static str,
-}
-
-/// Whether a group can have this name.
-pub fn check_group(name: &str) -> Result<(), GroupError> {
-    if (1..=GROUP_BYTES_MAX).contains(&name.len()) {
-        Ok(())
-    } else {
-        Err(GroupError::InvalidGroup { found: name.len(), max: GROUP_BYTES_MAX })
-    }
 }
 
 impl Groups {
@@ -98,6 +76,7 @@ impl Groups {
                 return Err(invalid(beat, what));
             }
         }
+        check_count(&beat.group, beat.owned.as_ref().map_or(0, Vec::len))?;
         if let Some(subscription) = &beat.subscription {
             subscription::check(&beat.group, subscription)?;
         }
@@ -136,11 +115,13 @@ impl Groups {
             subscription,
         };
         let before = self.predecessor(beat)?;
-        if before.as_ref() != Some(&id) {
-            self.check_room(beat, before.is_some(), moment)?;
-            if !self.groups.contains_key(&group) {
-                self.write(Record::Group(Arc::clone(&group), Some(Self::fresh(None))));
-            }
+        if before.is_none() {
+            self.check_room(beat, moment)?;
+        }
+        // Last of all that can be refused: nothing is compiled for who may not join.
+        let pattern = self.compile(&beat.group, &stored.subscription)?;
+        if !self.groups.contains_key(&group) {
+            self.write(Record::Group(Arc::clone(&group), Some(Self::fresh(None))));
         }
         if let Some(before) = before {
             self.take_over(&group, &before, &id);
@@ -151,6 +132,7 @@ impl Groups {
         }
         if let Some(member) = self.member(&group, &id) {
             member.touch(moment.now);
+            member.pattern = pattern;
             member.reported = None;
         }
         Ok(())
@@ -184,36 +166,6 @@ impl Groups {
         Ok(Some(Arc::clone(holder)))
     }
 
-    /// Whether one more member, and a group for it, may be.
-    fn check_room(
-        &self,
-        beat: &Heartbeat,
-        replaces: bool,
-        moment: &Moment<'_>,
-    ) -> Result<(), GroupError> {
-        let group = beat.group.as_str();
-        match self.groups.get(group) {
-            Some(known) if known.members.len() >= self.options.members_max && !replaces => {
-                Err(GroupError::GroupFull { group: group.to_owned(), members: known.members.len() })
-            }
-            Some(_) => Ok(()),
-            None => self.check_group_room(group, moment),
-        }
-    }
-
-    /// Whether one more group may be.
-    pub(super) fn check_group_room(
-        &self,
-        group: &str,
-        moment: &Moment<'_>,
-    ) -> Result<(), GroupError> {
-        let groups = self.groups.len() + moment.groups_elsewhere;
-        if groups >= self.options.groups_max {
-            return Err(GroupError::TooManyGroups { group: group.to_owned(), groups });
-        }
-        Ok(())
-    }
-
     /// The member gets what `before` has, when that one is away: it reads nothing meanwhile.
     fn take_over(&mut self, group: &Name, before: &Name, id: &Name) {
         let Some(known) = self.member(group, before) else { return };
@@ -242,7 +194,9 @@ impl Groups {
         let unknown =
             || GroupError::UnknownMember { group: beat.group.clone(), member: beat.member.clone() };
         let member = self.member(&group, &id).ok_or_else(unknown)?;
-        let Some(stored) = &member.stored else { return Err(unknown()) };
+        if member.stored.is_none() {
+            return Err(unknown());
+        }
         let said = if beat.epoch == member.current.epoch {
             Said::Current
         } else if beat.epoch == member.current.previous && !member.is_away() {
@@ -256,22 +210,40 @@ impl Groups {
             });
         };
         // What was said before the member's newest epoch may be older than what it said since.
-        let wants = beat.subscription.as_ref().filter(|_| said == Said::Current);
-        let assignor = beat.assignor.as_ref().filter(|_| said == Said::Current);
+        if said == Said::Current {
+            self.want(beat, &group, &id)?;
+        }
+        if let Some(member) = self.member(&group, &id) {
+            member.touch(moment.now);
+        }
+        Ok(said)
+    }
+
+    /// A member wants something else, perhaps.
+    fn want(&mut self, beat: &Heartbeat, group: &Name, id: &Name) -> Result<(), GroupError> {
+        if beat.subscription.is_none() && beat.assignor.is_none() {
+            return Ok(());
+        }
+        let wants = beat.subscription.as_ref();
+        let pattern = wants.map(|wants| self.compile(&beat.group, wants)).transpose()?;
+        let Some(member) = self.member(group, id) else { return Ok(()) };
+        let Some(stored) = &member.stored else { return Ok(()) };
         let mut next = stored.clone();
         if let Some(subscription) = wants {
             next.subscription = subscription.clone();
         }
-        if assignor.is_some() {
-            next.assignor = assignor.cloned();
+        if beat.assignor.is_some() {
+            next.assignor.clone_from(&beat.assignor);
         }
-        let changed = next != *stored;
-        member.touch(moment.now);
-        if changed {
-            self.write(Record::Member(Arc::clone(&group), id, Some(next)));
-            self.change(&group);
+        if next == *stored {
+            return Ok(());
         }
-        Ok(said)
+        self.write(Record::Member(Arc::clone(group), Arc::clone(id), Some(next)));
+        if let (Some(member), Some(pattern)) = (self.member(group, id), pattern) {
+            member.pattern = pattern;
+        }
+        self.change(group);
+        Ok(())
     }
 
     /// A member that is not there has left already.
@@ -321,37 +293,6 @@ impl Groups {
             self.dirty.insert(Arc::clone(name));
         }
     }
-
-    /// Takes out whose session is over, and who did not let go in time.
-    pub(super) fn expire_members(&mut self, now: Monotonic) -> Vec<Fenced> {
-        let mut fenced = Vec::new();
-        for (name, group) in &self.groups {
-            for (id, member) in &group.members {
-                if let Some(reason) = overdue(member, now) {
-                    fenced.push(Fenced { group: Arc::clone(name), member: Arc::clone(id), reason });
-                }
-            }
-        }
-        // The same order in every run of the same history.
-        fenced.sort_by(|a, b| (&a.group, &a.member).cmp(&(&b.group, &b.member)));
-        for Fenced { group, member, .. } in &fenced {
-            self.forget_member(group, member);
-            self.change(group);
-        }
-        fenced
-    }
-}
-
-fn overdue(member: &Member, now: Monotonic) -> Option<&'static str> {
-    let drain = member.drain.is_some_and(|drain| drain <= now);
-    if member.deadline <= now {
-        Some("no heartbeat within its session timeout")
-    } else if drain && !member.current.revoking.is_empty() && !planted(Defect::WaitForDrainForEver)
-    {
-        Some("it did not let go within its drain timeout")
-    } else {
-        None
-    }
 }
 
 impl Group {
@@ -376,6 +317,3 @@ fn invalid(beat: &Heartbeat, what: String) -> GroupError {
 const fn or_default(asked: u32, default: u32) -> u32 {
     if asked == 0 { default } else { asked }
 }
-
-/// How often sessions have to be looked at, so that nobody stays much longer than it may.
-pub const SESSION_CHECK: Duration = Duration::from_millis(100);

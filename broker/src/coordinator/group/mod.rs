@@ -16,23 +16,29 @@ mod membership;
 mod offsets;
 mod options;
 mod partitions;
+mod pattern;
 mod rebalance;
 mod record;
 mod request;
+mod room;
 mod round;
+mod sessions;
 mod state;
+mod stored;
 mod subscription;
 
 pub use describe::GroupFigures;
 pub use error::GroupError;
-pub use membership::{Fenced, SESSION_CHECK, check_group};
 pub use options::{GroupOptions, Moment, TopicFacts, Topics};
 pub use partitions::Partitions;
-pub use record::{Current, Name, Record, RecordError, StoredGroup, StoredMember};
+pub use record::{Name, Record, RecordError};
 pub use request::{
     Answer, AssignedTopic, ClientInfo, Commit, CommitItem, CommittedOffset, DeleteOffsets,
     DescribedGroup, DescribedMember, DescribedOffset, Each, FetchOffsets, GroupKind, GroupState,
     Heartbeat, HeartbeatAnswer, ListedGroup, Request, Subscription,
 };
+pub use room::check_group;
 pub use round::Round;
+pub use sessions::{Fenced, SESSION_CHECK};
 pub use state::Groups;
+pub use stored::{Current, StoredGroup, StoredMember};

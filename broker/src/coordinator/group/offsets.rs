@@ -7,15 +7,16 @@ use thalweg_protocol::{MemberEpoch, Offset, TimestampMs, TopicId, TopicPartition
 use thalweg_storage::defects::{Defect, planted};
 
 use super::error::GroupError;
-use super::membership::check_group;
 use super::options::Moment;
 use super::record::{Name, Record};
 use super::request::{
     Commit, CommitItem, CommittedOffset, DeleteOffsets, Each, FetchOffsets, GroupKind,
 };
+use super::room::check_group;
 use super::state::{Group, Groups};
 
-/// Partitions in one commit.
+/// Partitions that one request may name. One that is named twice is answered as if it were asked twice, one after the
+/// other.
 const ITEMS_MAX: usize = 100_000;
 
 /// How long a topic must be gone before its offsets go: longer than any broker's metadata lags behind.
@@ -29,11 +30,7 @@ impl Groups {
         moment: &Moment<'_>,
     ) -> Result<Each<()>, GroupError> {
         check_group(&commit.group)?;
-        let count = commit.items.len();
-        if count > ITEMS_MAX {
-            let what = format!("{count} partitions in one commit, at most {ITEMS_MAX} can be");
-            return Err(GroupError::InvalidRequest { group: commit.group.clone(), what });
-        }
+        check_count(&commit.group, commit.items.len())?;
         let known = self.groups.get(commit.group.as_str());
         match known {
             Some(group) => {
@@ -127,6 +124,7 @@ impl Groups {
         fetch: &FetchOffsets,
     ) -> Result<Each<CommittedOffset>, GroupError> {
         check_group(&fetch.group)?;
+        check_count(&fetch.group, fetch.partitions.as_ref().map_or(0, Vec::len))?;
         let group = self.groups.get(fetch.group.as_str());
         match group {
             Some(group) => check_member(group, &fetch.group, &fetch.member, fetch.epoch)?,
@@ -169,6 +167,7 @@ impl Groups {
         delete: &DeleteOffsets,
     ) -> Result<Each<()>, GroupError> {
         check_group(&delete.group)?;
+        check_count(&delete.group, delete.partitions.len())?;
         let found = self.groups.get_key_value(delete.group.as_str());
         let (name, group) =
             found.ok_or_else(|| GroupError::UnknownGroup { group: delete.group.clone() })?;
@@ -253,6 +252,15 @@ impl Group {
         }
         self.stored.as_ref().map(|stored| stored.empty_since.unwrap_or(wall))
     }
+}
+
+/// Whether one request may name so many partitions.
+pub(super) fn check_count(group: &str, count: usize) -> Result<(), GroupError> {
+    if count <= ITEMS_MAX {
+        return Ok(());
+    }
+    let what = format!("{count} partitions in one request, at most {ITEMS_MAX} can be");
+    Err(GroupError::InvalidRequest { group: group.to_owned(), what })
 }
 
 /// Whether who commits may: a member in its current epoch, or anybody while there is no member.

@@ -24,6 +24,8 @@ pub struct GroupOptions {
     pub drain_timeout_ms_max: u32,
     /// Members of one group.
     pub members_max: usize,
+    /// Members of all groups of one broker.
+    pub members_all_max: usize,
     /// Groups of one broker.
     pub groups_max: usize,
     /// The longest note with an offset, in bytes.
@@ -54,6 +56,7 @@ impl GroupOptions {
             drain_timeout_ms: ms(config.drain_timeout_ms),
             drain_timeout_ms_max: ms(config.drain_timeout_ms_max),
             members_max: count(config.members_max),
+            members_all_max: count(config.members_all_max),
             groups_max: count(config.groups_max),
             metadata_bytes_max: count(config.metadata_bytes_max),
             offsets_retention: config.offsets_retention_ms.duration(),
@@ -112,4 +115,6 @@ pub struct Moment<'a> {
     pub topics: &'a dyn Topics,
     /// Groups that other shards of this broker keep.
     pub groups_elsewhere: usize,
+    /// Members that these have.
+    pub members_elsewhere: usize,
 }

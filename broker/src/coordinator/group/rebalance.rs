@@ -19,9 +19,10 @@ use super::member::Member;
 use super::membership::Said;
 use super::options::{Moment, Topics};
 use super::partitions::Partitions;
-use super::record::{Current, Name, Record, StoredGroup};
+use super::record::{Name, Record};
 use super::request::{AssignedTopic, Heartbeat, HeartbeatAnswer};
 use super::state::{Group, Groups};
+use super::stored::{Current, StoredGroup};
 
 impl Groups {
     /// Makes the targets of all groups that have changed, once for all changes of a round. Groups that nothing is left
@@ -107,8 +108,10 @@ impl Groups {
         let goes_on = counts || fresh;
         let next = if goes_on { group.next(&id, member, epoch, released) } else { None };
         if let Some(member) = group.members.get_mut(&id) {
-            if reported.is_some() {
-                member.reported = reported;
+            if let Some(reported) = reported {
+                // A stranger that says more than it has is not remembered: it would cost memory.
+                let has = member.current.assigned.len() + member.current.revoking.len();
+                member.reported = Some(reported).filter(|reported| reported.len() <= has);
             }
             if let Some(next) = &next {
                 let told = !next.revoking.is_empty() && next.revoking != member.current.revoking;

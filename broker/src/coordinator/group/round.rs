@@ -4,11 +4,13 @@
 use thalweg_storage::defects::{Defect, planted};
 
 use super::error::GroupError;
-use super::membership::{Entered, Fenced, Said};
+use super::membership::{Entered, Said};
 use super::options::Moment;
 use super::record::Record;
 use super::request::{Answer, GroupState, Heartbeat, Request};
+use super::sessions::Fenced;
 use super::state::Groups;
+use crate::base::Monotonic;
 
 /// What a round came to.
 #[derive(Debug, Default)]
@@ -69,10 +71,11 @@ impl Groups {
         }
     }
 
-    /// Time has passed: sessions may be over.
-    pub fn tick(&mut self, moment: &Moment<'_>) -> Round {
+    /// Time has passed: sessions may be over. All that was said by `heard` has been taken in: silence counts up to
+    /// then.
+    pub fn tick(&mut self, moment: &Moment<'_>, heard: Monotonic) -> Round {
         let fenced =
-            if planted(Defect::NeverFence) { Vec::new() } else { self.expire_members(moment.now) };
+            if planted(Defect::NeverFence) { Vec::new() } else { self.expire_members(heard) };
         self.settle(moment);
         Round { fenced, records: std::mem::take(&mut self.written), answers: Vec::new() }
     }

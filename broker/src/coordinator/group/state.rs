@@ -20,9 +20,10 @@ use thalweg_storage::defects::{Defect, planted};
 use super::figures::Figures;
 use super::member::Member;
 use super::options::{GroupOptions, Moment};
-use super::record::{Name, Record, StoredGroup};
+use super::pattern::Patterns;
+use super::record::{Name, Record};
 use super::request::{CommittedOffset, GroupKind, GroupState};
-use super::subscription::Patterns;
+use super::stored::StoredGroup;
 use crate::base::Monotonic;
 
 /// The groups of one shard.
@@ -31,6 +32,8 @@ use crate::base::Monotonic;
 pub struct Groups {
     pub(super) options: Arc<GroupOptions>,
     pub(super) groups: HashMap<Name, Group>,
+    /// How many members they have together.
+    pub(super) members: usize,
     /// Groups whose target is to be made anew by the end of the round.
     pub(super) dirty: BTreeSet<Name>,
     /// The records of the round so far.
@@ -104,6 +107,7 @@ impl Groups {
         Self {
             options,
             groups: HashMap::new(),
+            members: 0,
             dirty: BTreeSet::new(),
             written: Vec::new(),
             patterns: Patterns::default(),
@@ -115,6 +119,11 @@ impl Groups {
     /// How many groups there are.
     pub fn count(&self) -> usize {
         self.groups.len()
+    }
+
+    /// How many members all groups have together.
+    pub const fn members(&self) -> usize {
+        self.members
     }
 
     /// Whether a group takes this member in this epoch for one of its own.
@@ -202,40 +211,43 @@ impl Groups {
             Record::Group(name, None) => {
                 // Its other records were taken away before.
                 if let Some(group) = self.groups.remove(&name) {
+                    self.members -= group.members.len();
                     group.offsets.keys().for_each(|at| self.offset_gone(at.topic));
                 }
             }
-            Record::Member(group, id, Some(value)) => {
-                let group = self.group(group);
+            Record::Member(name, id, Some(value)) => {
                 if let Some(instance) = &value.instance {
-                    group.instances.insert(instance.clone(), Arc::clone(&id));
+                    let instances = &mut self.group(Arc::clone(&name)).instances;
+                    instances.insert(instance.clone(), Arc::clone(&id));
                 }
-                group.members.entry(id).or_default().stored = Some(value);
+                let member = self.member_of(name, id);
+                member.stored = Some(value);
+                // Not compiled here: most members that a log names are gone by its end.
+                member.pattern = None;
             }
             Record::Member(group, id, None) => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
                 group.take_owned(&id);
-                let gone = group.members.remove(&id).and_then(|member| member.stored);
-                if let Some(instance) = gone.and_then(|stored| stored.instance)
+                let Some(gone) = group.members.remove(&id) else { return };
+                self.members -= 1;
+                if let Some(instance) = gone.stored.and_then(|stored| stored.instance)
                     && group.instances.get(&instance) == Some(&id)
                 {
                     group.instances.remove(&instance);
                 }
             }
-            Record::Target(group, id, Some(target)) => {
-                self.group(group).members.entry(id).or_default().target = target;
-            }
+            Record::Target(group, id, Some(target)) => self.member_of(group, id).target = target,
             Record::Target(group, id, None) => {
                 if let Some(member) = self.member(&group, &id) {
                     member.target = super::partitions::Partitions::NONE;
                 }
             }
-            Record::Current(group, id, Some(current)) => {
-                let group = self.group(group);
+            Record::Current(name, id, Some(current)) => {
+                let group = self.group(Arc::clone(&name));
                 group.take_owned(&id);
                 let owned = current.assigned.iter().chain(current.revoking.iter());
                 group.owners.extend(owned.map(|at| (at, Arc::clone(&id))));
-                group.members.entry(id).or_default().current = current;
+                self.member_of(name, id).current = current;
             }
             Record::Current(group, id, None) => {
                 let Some(group) = self.groups.get_mut(&group) else { return };
@@ -270,6 +282,15 @@ impl Groups {
 
     fn group(&mut self, name: Name) -> &mut Group {
         self.groups.entry(name).or_default()
+    }
+
+    /// The member that a record is about; new if there is none yet.
+    fn member_of(&mut self, group: Name, id: Name) -> &mut Member {
+        let members = &mut self.groups.entry(group).or_default().members;
+        members.entry(id).or_insert_with(|| {
+            self.members += 1;
+            Member::default()
+        })
     }
 
     pub(super) fn member(&mut self, group: &Name, member: &Name) -> Option<&mut Member> {

@@ -1,15 +1,13 @@
 //! What members want: names and patterns, and the topics that these are now.
-//!
-//! Patterns come from strangers: the engine takes time linear in the text, and what a pattern may take when compiled is
-//! bounded.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
 use thalweg_protocol::{TopicId, TopicName};
 
 use super::error::GroupError;
 use super::options::Topics;
+use super::pattern::Pattern;
 use super::record::Name;
 use super::request::Subscription;
 use super::state::Groups;
@@ -20,65 +18,10 @@ const NAMES_MAX: usize = 10_000;
 /// What their names may take together, in bytes: a flood of members holds no more than so much each.
 const NAMES_BYTES_MAX: usize = 256 * 1_024;
 
-/// The longest pattern, in bytes.
-const PATTERN_BYTES_MAX: usize = 1_024;
+/// Different patterns that the members of one group may have: each is held against every topic when one comes.
+const PATTERNS_MAX: usize = 100;
 
-/// What a compiled pattern may take, in bytes.
-const COMPILED_BYTES_MAX: usize = 256 * 1_024;
-
-/// Patterns kept compiled: with more of them they are compiled each time.
-const KEPT_MAX: usize = 128;
-
-/// Patterns, compiled once.
-#[derive(Debug, Default)]
-pub(super) struct Patterns {
-    kept: HashMap<String, Regex>,
-}
-
-impl Patterns {
-    fn compiled(&mut self, pattern: &str) -> Option<Regex> {
-        if let Some(regex) = self.kept.get(pattern) {
-            return Some(regex.clone());
-        }
-        let regex = compile(pattern).ok()?;
-        if self.kept.len() >= KEPT_MAX {
-            self.kept.clear();
-        }
-        self.kept.insert(pattern.to_owned(), regex.clone());
-        Some(regex)
-    }
-
-    /// The topics of a subscription that are there, rising.
-    fn topics_of(&mut self, subscription: &Subscription, topics: &dyn Topics) -> Vec<TopicId> {
-        let named = subscription.names.iter().filter_map(|name| topics.named(name));
-        let mut found: Vec<TopicId> = named.map(|facts| facts.id).collect();
-        let pattern = subscription.pattern.as_deref().and_then(|pattern| self.compiled(pattern));
-        if let Some(pattern) = pattern {
-            topics.each(&mut |name, facts| {
-                if pattern.is_match(name) {
-                    found.push(facts.id);
-                }
-            });
-        }
-        found.sort_unstable();
-        found.dedup();
-        found
-    }
-}
-
-/// The whole name has to match.
-fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    let build = |text: &str| {
-        let mut builder = RegexBuilder::new(text);
-        builder.size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).nest_limit(64);
-        builder.build()
-    };
-    // By itself first, so that no half of it hides in what is put around it.
-    build(pattern)?;
-    build(&format!(r"\A(?:{pattern})\z"))
-}
-
-/// Whether a subscription can be kept.
+/// Whether the names of a subscription can be kept.
 pub(super) fn check(group: &str, subscription: &Subscription) -> Result<(), GroupError> {
     let invalid = |what: String| GroupError::InvalidRequest { group: group.to_owned(), what };
     let count = subscription.names.len();
@@ -94,29 +37,85 @@ pub(super) fn check(group: &str, subscription: &Subscription) -> Result<(), Grou
     for name in &subscription.names {
         TopicName::new(name).map_err(|error| invalid(error.to_string()))?;
     }
-    let Some(pattern) = &subscription.pattern else { return Ok(()) };
-    let refused = |reason: String| GroupError::InvalidPattern {
-        pattern: pattern.chars().take(80).collect(),
-        reason,
-    };
-    if pattern.len() > PATTERN_BYTES_MAX {
-        let bytes = pattern.len();
-        return Err(refused(format!(
-            "it has {bytes} bytes, at most {PATTERN_BYTES_MAX} are taken"
-        )));
+    Ok(())
+}
+
+/// What the patterns of one group match: of many members with the same one only the first asks.
+type Matched = HashMap<*const Pattern, Vec<TopicId>>;
+
+/// The topics of a subscription that are there, rising.
+fn topics_of(
+    subscription: &Subscription,
+    pattern: Option<&Arc<Pattern>>,
+    topics: &dyn Topics,
+    matched: &mut Matched,
+) -> Vec<TopicId> {
+    let named = subscription.names.iter().filter_map(|name| topics.named(name));
+    let mut found: Vec<TopicId> = named.map(|facts| facts.id).collect();
+    if let Some(pattern) = pattern {
+        let ids = matched.entry(Arc::as_ptr(pattern)).or_insert_with(|| {
+            let mut ids = Vec::new();
+            topics.each(&mut |name, facts| {
+                if pattern.matches(name) {
+                    ids.push(facts.id);
+                }
+            });
+            ids
+        });
+        found.extend_from_slice(ids);
     }
-    compile(pattern).map(drop).map_err(|error| refused(error.to_string()))
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 impl Groups {
+    /// Compiles the pattern of a subscription, unless a member of this shard has it.
+    pub(super) fn compile(
+        &mut self,
+        group: &str,
+        subscription: &Subscription,
+    ) -> Result<Option<Arc<Pattern>>, GroupError> {
+        let Some(text) = &subscription.pattern else { return Ok(None) };
+        let refused = |reason: String| {
+            let pattern = text.chars().take(80).collect();
+            GroupError::InvalidPattern { pattern, reason }
+        };
+        let pattern = self.patterns.compiled(text).map_err(refused)?;
+        let members = self.groups.get(group).into_iter().flat_map(|group| group.members.values());
+        let mut others: Vec<_> =
+            members.filter_map(|m| m.pattern.as_ref().map(Arc::as_ptr)).collect();
+        others.sort_unstable();
+        others.dedup();
+        if others.len() >= PATTERNS_MAX && !others.contains(&Arc::as_ptr(&pattern)) {
+            return Err(refused(format!(
+                "the members of group {group:?} have {} different patterns already",
+                others.len()
+            )));
+        }
+        Ok(Some(pattern))
+    }
+
+    /// How often a pattern was compiled: what a flood of them costs.
+    pub const fn compilations(&self) -> u64 {
+        self.patterns.compilations()
+    }
+
     /// Looks up anew what a group's members want. Says whether that has changed.
     pub(super) fn resolve(&mut self, name: &Name, topics: &dyn Topics) -> bool {
-        let Some(group) = self.groups.get_mut(name) else { return false };
+        let Self { groups, patterns, .. } = self;
+        let Some(group) = groups.get_mut(name) else { return false };
         let mut all = BTreeMap::new();
+        let mut matched = Matched::new();
         let mut changed = false;
         for member in group.members.values_mut() {
             let Some(stored) = &member.stored else { continue };
-            let wanted = self.patterns.topics_of(&stored.subscription, topics);
+            if let (None, Some(text)) = (&member.pattern, &stored.subscription.pattern) {
+                let compiled = patterns.compiled(text);
+                member.pattern = Some(compiled.unwrap_or_else(|_| Arc::new(Pattern::NOTHING)));
+            }
+            let pattern = member.pattern.as_ref();
+            let wanted = topics_of(&stored.subscription, pattern, topics, &mut matched);
             for facts in wanted.iter().filter_map(|id| topics.with_id(*id)) {
                 all.insert(facts.id, facts.partitions);
             }
@@ -126,34 +125,5 @@ impl Groups {
         changed |= group.topics != all;
         group.topics = all;
         changed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with_pattern(pattern: &str) -> Result<(), GroupError> {
-        let pattern = Some(pattern.to_owned());
-        check("g", &Subscription { names: Vec::new(), pattern })
-    }
-
-    #[test]
-    fn patterns_that_do_not_compile_or_explode_are_refused() {
-        assert_eq!(with_pattern("logs-.*"), Ok(()));
-        for bad in ["(", "a{1000}{1000}", "(?P<x>a)(?P<x>b)", "x)|(y", &"a".repeat(2_000)] {
-            let refused = with_pattern(bad);
-            assert!(
-                matches!(refused, Err(GroupError::InvalidPattern { .. })),
-                "{bad:?}: {refused:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_pattern_means_the_whole_name() {
-        let regex = compile("a|bc").unwrap();
-        assert!(regex.is_match("a") && regex.is_match("bc"));
-        assert!(!regex.is_match("ab") && !regex.is_match("abc"));
     }
 }

@@ -1,0 +1,129 @@
+//! Each fault by itself, on a shard that serves.
+
+use std::time::Duration;
+
+use thalweg_broker::base::{Clock, SystemClock};
+use thalweg_protocol::{ErrorCode, MemberEpoch};
+
+use crate::one_shard::OneShard;
+
+const RELOADS: &str = "thalweg_group_shard_reloads_total";
+
+#[test]
+fn an_append_that_fails_is_told_and_the_shard_is_read_anew() {
+    let shard = OneShard::start();
+    shard.commit(1).unwrap();
+    shard.resign();
+    let waiting: Vec<_> = (2..50).map(|offset| shard.begin(shard.commit_of(offset))).collect();
+    for asked in waiting {
+        let error = shard.end(asked).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::CoordinatorLoading, "{error}");
+        assert!(error.code().is_retriable());
+    }
+    let error = shard.committed().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CoordinatorLoading, "never \"no offset\": {error}");
+    assert!(shard.metric(RELOADS) >= 1.0);
+    shard.lead();
+    assert_eq!((shard.committed_at_last(), shard.logged()), (1, 1));
+    shard.commit(60).unwrap();
+    assert_eq!((shard.committed().unwrap(), shard.logged()), (60, 60));
+}
+
+#[test]
+fn what_was_appended_and_not_seen_to_be_committed_is_found_again() {
+    let shard = OneShard::start();
+    shard.commit(1).unwrap();
+    shard.hold_syncs();
+    let asked = shard.begin(shard.commit_of(2));
+    OneShard::until("the append", || shard.logged() == 2);
+    shard.partition.waiters().fail();
+    let error = shard.end(asked).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CoordinatorLoading, "{error}");
+    let error = shard.committed().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CoordinatorLoading, "it is not committed: {error}");
+    shard.let_sync();
+    assert_eq!(shard.committed_at_last(), 2);
+    shard.commit(3).unwrap();
+    assert_eq!((shard.committed().unwrap(), shard.logged()), (3, 3));
+}
+
+/// The writer of the time before a reload used to append behind what was read: the log then said more than the shard,
+/// until it was read again.
+#[test]
+fn a_shard_is_not_read_anew_before_its_earlier_writer_has_ended() {
+    let shard = OneShard::start();
+    shard.commit(1).unwrap();
+    shard.hold_syncs();
+    let first = shard.begin(shard.commit_of(2));
+    OneShard::until("the append", || shard.logged() == 2);
+    // The writer has this one in hand, and has not begun to append it.
+    shard.clock.hold_data();
+    let second = shard.begin(shard.commit_of(3));
+    OneShard::until("the writer is held", || shard.clock.held() == 1);
+    shard.partition.waiters().fail();
+    assert!(shard.end(first).is_err());
+    shard.let_sync();
+    // With the fault it is read now, without what the writer holds. It must not be: looked for a while.
+    let clock = SystemClock::new();
+    while clock.now().get() < Duration::from_millis(300) {
+        let early = shard.committed();
+        assert!(early.is_err(), "read to {early:?} while an earlier writer may still append");
+    }
+    shard.clock.let_go();
+    let told = shard.end(second);
+    assert_eq!(shard.committed_at_last(), shard.logged(), "the second was told {told:?}");
+    shard.commit(9).unwrap();
+    assert_eq!((shard.committed().unwrap(), shard.logged()), (9, 9));
+}
+
+/// A worker that had panicked used to leave "loading" behind for ever, and nothing in the figures.
+#[test]
+fn a_worker_that_panics_begins_again_from_the_log() {
+    let shard = OneShard::start();
+    shard.commit(1).unwrap();
+    shard.clock.panic_times(1);
+    let error = shard.commit(2).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::CoordinatorLoading, "{error}");
+    assert_eq!(shard.committed_at_last(), 1);
+    assert_eq!(shard.tasks.panics(), 1);
+    assert!(shard.metric(RELOADS) >= 1.0);
+    assert!(shard.readiness.is_ready());
+    shard.commit(3).unwrap();
+    assert_eq!((shard.committed().unwrap(), shard.logged()), (3, 3));
+}
+
+#[test]
+fn a_worker_that_panics_again_and_again_is_given_up_and_says_so() {
+    let shard = OneShard::start();
+    shard.commit(1).unwrap();
+    shard.clock.panic_times(1_000);
+    OneShard::until("it is given up", || {
+        shard.commit(2).is_err_and(|error| error.code() == ErrorCode::Internal)
+    });
+    assert_eq!(shard.clock.panics_left(), 1_000 - 6);
+    assert_eq!(shard.tasks.panics(), 6);
+    let error = shard.committed().unwrap_err();
+    assert!(error.to_string().contains("panicked too often"), "{error}");
+    let reasons = shard.readiness.reasons();
+    assert!(reasons[0].0.contains("__consumer_offsets-0"), "{reasons:?}");
+}
+
+/// A broker that was stopped for longer than a session used to take out every member at its first look, though their
+/// heartbeats lay in its queue.
+#[test]
+fn a_member_is_not_taken_out_because_the_broker_slept() {
+    let shard = OneShard::start();
+    let epoch = shard.beat(MemberEpoch::JOIN).unwrap().epoch;
+    shard.clock.hold_control();
+    OneShard::until("the worker is held", || shard.clock.held() == 1);
+    shard.clock.advance(Duration::from_secs(20));
+    let beat = shard.begin(OneShard::heartbeat(epoch));
+    shard.clock.let_go();
+    assert!(shard.end(beat).is_ok(), "its heartbeat was in the queue");
+    assert_eq!(shard.describe().unwrap().members.len(), 1);
+    // A member that is silent while somebody listens goes as before.
+    OneShard::until("it is taken out", || {
+        shard.clock.advance(Duration::from_millis(100));
+        shard.describe().is_err()
+    });
+}
