@@ -23,17 +23,19 @@ use super::record::{Name, Record};
 use super::request::{AssignedTopic, Heartbeat, HeartbeatAnswer};
 use super::state::{Group, Groups};
 use super::stored::{Current, StoredGroup};
+use super::subscription::Matched;
 
 impl Groups {
     /// Makes the targets of all groups that have changed, once for all changes of a round. Groups that nothing is left
     /// of go.
     pub(super) fn settle(&mut self, moment: &Moment<'_>) {
+        let mut matched = Matched::new();
         for name in std::mem::take(&mut self.dirty) {
             let Some(group) = self.groups.get(&name) else { continue };
             if group.members.is_empty() {
                 self.settle_empty(&name, moment);
             } else {
-                self.resolve(&name, moment.topics);
+                self.resolve(&name, moment.topics, &mut matched);
                 self.make_target(&name);
             }
             if let Some(group) = self.groups.get_mut(&name) {
@@ -149,8 +151,9 @@ impl Groups {
         }
         let live = self.groups.iter().filter(|(_, group)| !group.members.is_empty());
         let names: Vec<Name> = live.map(|(name, _)| Arc::clone(name)).collect();
+        let mut matched = Matched::new();
         for name in names {
-            if self.resolve(&name, moment.topics) {
+            if self.resolve(&name, moment.topics, &mut matched) {
                 self.change(&name);
             }
         }

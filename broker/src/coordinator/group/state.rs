@@ -24,6 +24,7 @@ use super::pattern::Patterns;
 use super::record::{Name, Record};
 use super::request::{CommittedOffset, GroupKind, GroupState};
 use super::stored::StoredGroup;
+use super::subscription::Matched;
 use crate::base::Monotonic;
 
 /// The groups of one shard.
@@ -144,6 +145,7 @@ impl Groups {
     /// again. Returns what is to be written for that.
     pub fn loaded(&mut self, moment: &Moment<'_>) -> Vec<Record> {
         let names: Vec<Name> = self.groups.keys().cloned().collect();
+        let mut matched = Matched::new();
         for name in names {
             self.groups.entry(Arc::clone(&name)).and_modify(|group| {
                 for member in group.members.values_mut() {
@@ -155,7 +157,7 @@ impl Groups {
                 group.figures.begin(moment.now);
             });
             self.complete(&name, moment.wall);
-            self.resolve(&name, moment.topics);
+            self.resolve(&name, moment.topics, &mut matched);
             self.dirty.insert(name);
         }
         self.settle(moment);

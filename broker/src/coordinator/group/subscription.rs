@@ -40,8 +40,9 @@ pub(super) fn check(group: &str, subscription: &Subscription) -> Result<(), Grou
     Ok(())
 }
 
-/// What the patterns of one group match: of many members with the same one only the first asks.
-type Matched = HashMap<*const Pattern, Vec<TopicId>>;
+/// What patterns match now: of many members with the same one, in whatever groups, only the first asks. Each is held, so
+/// that its place in memory means it alone.
+pub(super) type Matched = HashMap<*const Pattern, (Arc<Pattern>, Vec<TopicId>)>;
 
 /// The topics of a subscription that are there, rising.
 fn topics_of(
@@ -53,14 +54,14 @@ fn topics_of(
     let named = subscription.names.iter().filter_map(|name| topics.named(name));
     let mut found: Vec<TopicId> = named.map(|facts| facts.id).collect();
     if let Some(pattern) = pattern {
-        let ids = matched.entry(Arc::as_ptr(pattern)).or_insert_with(|| {
+        let (_, ids) = matched.entry(Arc::as_ptr(pattern)).or_insert_with(|| {
             let mut ids = Vec::new();
             topics.each(&mut |name, facts| {
                 if pattern.matches(name) {
                     ids.push(facts.id);
                 }
             });
-            ids
+            (Arc::clone(pattern), ids)
         });
         found.extend_from_slice(ids);
     }
@@ -102,11 +103,15 @@ impl Groups {
     }
 
     /// Looks up anew what a group's members want. Says whether that has changed.
-    pub(super) fn resolve(&mut self, name: &Name, topics: &dyn Topics) -> bool {
+    pub(super) fn resolve(
+        &mut self,
+        name: &Name,
+        topics: &dyn Topics,
+        matched: &mut Matched,
+    ) -> bool {
         let Self { groups, patterns, .. } = self;
         let Some(group) = groups.get_mut(name) else { return false };
         let mut all = BTreeMap::new();
-        let mut matched = Matched::new();
         let mut changed = false;
         for member in group.members.values_mut() {
             let Some(stored) = &member.stored else { continue };
@@ -115,7 +120,7 @@ impl Groups {
                 member.pattern = Some(compiled.unwrap_or_else(|_| Arc::new(Pattern::NOTHING)));
             }
             let pattern = member.pattern.as_ref();
-            let wanted = topics_of(&stored.subscription, pattern, topics, &mut matched);
+            let wanted = topics_of(&stored.subscription, pattern, topics, matched);
             for facts in wanted.iter().filter_map(|id| topics.with_id(*id)) {
                 all.insert(facts.id, facts.partitions);
             }
