@@ -17,5 +17,6 @@ mod commits;
 mod lives;
 mod members;
 mod sharing;
+mod sight;
 #[path = "../one_broker/support.rs"]
 mod support;
