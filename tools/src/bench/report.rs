@@ -50,6 +50,11 @@ pub(super) struct Report {
     /// Why there is no share.
     pub(super) void: Option<String>,
     pub(super) control: Option<Control>,
+    /// The same of the bare loop into new memory, which a log always writes to: what is missing here is the broker's doing.
+    pub(super) share_of_fresh: Option<f64>,
+    /// Why there is no such share.
+    pub(super) fresh_void: Option<String>,
+    pub(super) fresh: Option<Control>,
     /// What the chains of hashes proved; none when that was not asked for.
     pub(super) verified: Option<Verdict>,
     /// Whether that is good.
@@ -61,6 +66,20 @@ pub(super) struct Measured<'a> {
     pub(super) plan: &'a Plan,
     pub(super) phase: Phase,
     pub(super) machine: Machine,
+}
+
+/// What the machine reached, or why it was not measured.
+pub(super) struct Controls {
+    pub(super) control: Result<Control, String>,
+    /// With new memory.
+    pub(super) fresh: Result<Control, String>,
+}
+
+impl Controls {
+    /// None, and why.
+    pub(super) fn none(reason: &str) -> Self {
+        Self { control: Err(reason.to_owned()), fresh: Err(reason.to_owned()) }
+    }
 }
 
 /// What a run reached, as a control is compared with it.
@@ -82,8 +101,9 @@ impl Measured<'_> {
         flushes.map(|flushes| float(self.bytes()) / flushes)
     }
 
-    /// The report, with the control's word on it.
-    pub(super) fn report(self, control: Result<Control, String>) -> Report {
+    /// The report, with the controls' word on it.
+    pub(super) fn report(self, controls: Controls) -> Report {
+        let Controls { control, fresh } = controls;
         let bytes_per_flush = self.bytes_per_flush();
         let Self { plan, phase, machine } = self;
         let Phase { outcome, broker, .. } = phase;
@@ -96,10 +116,11 @@ impl Measured<'_> {
         let latency_us = if is_end_to_end { arrived_us } else { waited };
         let bytes_per_second = rate(outcome.bytes, outcome.time);
         let reached = Reached { bytes_per_second, p50_us: latency_us.map(|latency| latency.p50) };
-        let share_of_machine = match &control {
+        let share_of = |control: &Result<Control, String>| match control {
             Ok(control) => control.share(reached),
             Err(reason) => Err(reason.clone()),
         };
+        let (share_of_machine, share_of_fresh) = (share_of(&control), share_of(&fresh));
         let logs = broker.flushed_logs.zip(broker.flushes);
         Report {
             workload: plan.workload.name(),
@@ -130,6 +151,9 @@ impl Measured<'_> {
             void: share_of_machine.as_ref().err().cloned(),
             share_of_machine: share_of_machine.ok(),
             control: control.ok(),
+            fresh_void: share_of_fresh.as_ref().err().cloned(),
+            share_of_fresh: share_of_fresh.ok(),
+            fresh: fresh.ok(),
             verified: phase.verdict.map(|(verdict, _)| verdict),
             is_intact: phase.verdict.map(|(_, is_good)| is_good),
         }

@@ -10,7 +10,7 @@ use super::payload::Payload;
 use super::phase::Stage;
 use super::plan::Plan;
 use super::progress::Progress;
-use super::report::{Measured, Report};
+use super::report::{Controls, Measured, Report};
 use super::target::Target;
 use crate::failure::Failure;
 
@@ -36,19 +36,36 @@ pub(super) async fn run(
     target.end()?;
     let machine = Machine::describe(folder.path(), plan.durability);
     let measured = Measured { plan: &plan, phase, machine };
-    let control = if plan.control {
+    let controls = if plan.control {
         progress.phase("measuring the machine");
-        let folder = fresh(&folder)?;
-        Control::measure(&measured, &payload, &folder).await
+        controls(&measured, &payload, &folder).await?
     } else {
-        Err("the control was left out by --no-control".to_owned())
+        Controls::none("the control was left out by --no-control")
     };
     progress.finish();
-    let report = measured.report(control);
+    let report = measured.report(controls);
     let closed = folder.close();
     closed
         .map_err(|error| Failure::failed(format!("cannot remove a temporary folder: {error}")))?;
     Ok(report)
+}
+
+/// What the machine can do: first with new memory, while the run's files still hold theirs, then without them.
+async fn controls(
+    measured: &Measured<'_>,
+    payload: &Payload,
+    folder: &TempDir,
+) -> Result<Controls, Failure> {
+    let fresh = made(folder, "fresh")?;
+    let fresh = Control::measure_fresh(measured, payload, &fresh).await;
+    for written in ["data", "fresh"] {
+        let written = folder.path().join(written);
+        if written.exists() {
+            std::fs::remove_dir_all(&written).map_err(|e| cannot("empty", &written, &e))?;
+        }
+    }
+    let control = made(folder, "control")?;
+    Ok(Controls { control: Control::measure(measured, payload, &control).await, fresh })
 }
 
 /// A temporary folder: on the disk of `place`, or else on that of the folder that this runs in.
@@ -69,17 +86,12 @@ fn usual_place() -> PathBuf {
     if device(&temporary) == device(&here) { temporary } else { here }
 }
 
-/// Takes the broker's data away, whose pages would still be written while the control runs, and makes a folder for
-/// the control.
-fn fresh(folder: &TempDir) -> Result<PathBuf, Failure> {
-    let failed = |path: &Path, error: std::io::Error| {
-        Failure::failed(format!("cannot empty {}: {error}", path.display()))
-    };
-    let data = folder.path().join("data");
-    if data.exists() {
-        std::fs::remove_dir_all(&data).map_err(|error| failed(&data, error))?;
-    }
-    let control = folder.path().join("control");
-    std::fs::create_dir(&control).map_err(|error| failed(&control, error))?;
-    Ok(control)
+fn made(folder: &TempDir, name: &str) -> Result<PathBuf, Failure> {
+    let made = folder.path().join(name);
+    std::fs::create_dir(&made).map_err(|error| cannot("make", &made, &error))?;
+    Ok(made)
+}
+
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::failed(format!("cannot {what} {}: {error}", path.display()))
 }

@@ -59,12 +59,23 @@ fn verdict(console: &mut Console, report: &Report) -> io::Result<()> {
     if let Some(control) = &report.control {
         console.line(&control_line(control))?;
     }
-    let text = match (report.share_of_machine, &report.void) {
-        (Some(share), _) => {
-            console.paint(Paint::Bold, &format!("share of the machine: {:.1} %", share * 100.0))
-        }
-        (None, Some(reason)) => format!("share of the machine: void, {reason}"),
-        (None, None) => "share of the machine: not measured".to_owned(),
+    share(console, "share of the machine", report.share_of_machine, report.void.as_deref())?;
+    let Some(fresh) = &report.fresh else { return Ok(()) };
+    console.line(&control_line(fresh))?;
+    let void = report.fresh_void.as_deref();
+    share(console, "share of it with new memory", report.share_of_fresh, void)
+}
+
+fn share(
+    console: &mut Console,
+    what: &str,
+    share: Option<f64>,
+    void: Option<&str>,
+) -> io::Result<()> {
+    let text = match (share, void) {
+        (Some(share), _) => console.paint(Paint::Bold, &format!("{what}: {:.1} %", share * 100.0)),
+        (None, Some(reason)) => format!("{what}: void, {reason}"),
+        (None, None) => format!("{what}: not measured"),
     };
     console.line(&text)
 }

@@ -45,6 +45,7 @@ fn producers_report_every_record_that_was_acknowledged_and_no_warm_up() {
     assert_eq!(report["records"], 20_000);
     assert_eq!(report["settings"]["durability"], "synced");
     assert!(report["flushes"].as_f64().unwrap() >= 1.0, "{report}");
+    assert!(report["fresh"].is_null() && report["fresh_void"].is_string(), "{report}");
     check_latency(&report["latency_us"], 10);
     assert_eq!(report["latency_us"], report["acknowledged_us"]);
     assert!(report["control"]["bytes_per_second"].as_f64().unwrap() > 0.0, "{report}");
@@ -56,6 +57,9 @@ fn the_control_of_writes_without_a_flush_is_the_bare_loop() {
     let report = report("produce", &options);
     assert_eq!(report["control"]["what"], "the bare produce loop");
     assert!(report["control"]["expected"].as_f64().unwrap() > 0.0, "{report}");
+    assert_eq!(report["fresh"]["what"], "the bare produce loop into new memory");
+    assert!(report["fresh"]["bytes_per_second"].as_f64().unwrap() > 0.0, "{report}");
+    assert!(report["fresh_void"].is_string(), "a debug build measures nothing: {report}");
 }
 
 #[test]

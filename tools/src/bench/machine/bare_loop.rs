@@ -27,9 +27,6 @@ const READ_BYTES: usize = 1024 * 1024;
 /// An answer: the position behind the batch.
 const ANSWER_BYTES: usize = 8;
 
-/// All connections together keep about so much of what they wrote.
-const KEPT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
-
 /// All records have the same timestamp.
 const NOW: TimestampMs = TimestampMs::new(1);
 
@@ -43,6 +40,8 @@ pub(super) struct BareLoop<'a> {
     pub(super) connections: u64,
     /// Bytes of values, all connections together.
     pub(super) bytes: u64,
+    /// All connections together keep about so much of what they wrote.
+    pub(super) kept_bytes: u64,
     /// It ends earlier when the time is over.
     pub(super) time_max: Duration,
     pub(super) folder: &'a Path,
@@ -71,7 +70,7 @@ impl BareLoop<'_> {
                 let (server, _) = listener.accept()?;
                 client.set_nodelay(true)?;
                 server.set_nodelay(true)?;
-                let kept = KEPT_BYTES / self.connections;
+                let kept = self.kept_bytes / self.connections;
                 let segments =
                     Segments::new(self.folder, &format!("bare-{index}"), stored_bytes, kept)?;
                 let frame_bytes_max = self.batch_bytes + READ_BYTES;
@@ -233,6 +232,7 @@ mod tests {
                 compression: Compression::None,
                 connections,
                 bytes: wide(record_bytes) * 6_000,
+                kept_bytes: u64::MAX,
                 time_max: Duration::from_mins(1),
                 folder: folder.path(),
             };

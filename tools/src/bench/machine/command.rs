@@ -128,6 +128,7 @@ fn bare_loop(
         compression: Compression::None,
         connections: 1,
         bytes: 2_000_000_000,
+        kept_bytes: 2 * disk::WARM_BYTES,
         time_max,
         folder,
     };

@@ -17,6 +17,7 @@ use super::bare_loop::BareLoop;
 use super::disk;
 use super::echo::Echo;
 use super::expected::{self, PART_MIN};
+use super::fresh;
 use super::stream;
 
 /// No control takes longer.
@@ -30,6 +31,9 @@ const STREAM_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 
 /// A group that is synced is at most so large.
 const GROUP_BYTES_MAX: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// The bare loop keeps about so much of what it wrote: it writes over the same memory again.
+const KEPT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// What the machine reached.
 #[derive(Clone, Debug, Serialize)]
@@ -49,6 +53,8 @@ pub(in super::super) struct Control {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     BareLoop,
+    /// The same into memory that nobody has used lately.
+    Fresh,
     /// Groups of so many bytes.
     Synced(usize),
     Stream,
@@ -65,6 +71,27 @@ impl Control {
         folder: &Path,
     ) -> Result<Self, String> {
         let kind = Kind::of(run.plan, run.bytes_per_flush())?;
+        Self::measure_kind(kind, run, payload, folder).await
+    }
+
+    /// Measures the bare produce loop into new memory, while what the run wrote still has its own; says why not.
+    pub(in super::super) async fn measure_fresh(
+        run: &Measured<'_>,
+        payload: &Payload,
+        folder: &Path,
+    ) -> Result<Self, String> {
+        if Kind::of(run.plan, run.bytes_per_flush()) != Ok(Kind::BareLoop) {
+            return Err("only writing without a flush waits for nothing but memory".to_owned());
+        }
+        Self::measure_kind(Kind::Fresh, run, payload, folder).await
+    }
+
+    async fn measure_kind(
+        kind: Kind,
+        run: &Measured<'_>,
+        payload: &Payload,
+        folder: &Path,
+    ) -> Result<Self, String> {
         let setup = Setup {
             kind,
             payload: payload.clone(),
@@ -167,14 +194,19 @@ struct Setup {
 impl Setup {
     fn measure(&self) -> io::Result<Control> {
         match self.kind {
-            Kind::BareLoop => self.bare_loop(),
+            Kind::BareLoop => self.bare_loop("the bare produce loop", self.bytes, KEPT_BYTES),
+            Kind::Fresh => {
+                fresh::settle(&self.folder)?;
+                let bytes = fresh::bytes(&self.folder, self.bytes)?;
+                self.bare_loop("the bare produce loop into new memory", bytes, u64::MAX)
+            }
             Kind::Synced(bytes) => self.synced(bytes),
             Kind::Stream => self.stream(),
             Kind::Echo { is_synced } => self.echo(is_synced),
         }
     }
 
-    fn bare_loop(&self) -> io::Result<Control> {
+    fn bare_loop(&self, what: &'static str, bytes: u64, kept_bytes: u64) -> io::Result<Control> {
         let cpu_before = own_cpu();
         let looped = BareLoop {
             payload: &self.payload,
@@ -182,7 +214,8 @@ impl Setup {
             batch_bytes: self.batch_bytes,
             compression: self.compression,
             connections: self.connections,
-            bytes: self.bytes,
+            bytes,
+            kept_bytes,
             time_max: TIME_MAX,
             folder: &self.folder,
         }
@@ -191,9 +224,12 @@ impl Setup {
         let record = length(self.record_bytes);
         let bytes = float(looped.records) * record;
         let is_plain = self.compression == Compression::None;
-        let expected = expected::bare_loop(record, length(self.batch_bytes), bytes);
+        let expected = match self.kind {
+            Kind::Fresh => expected::fresh_loop(record, length(self.batch_bytes)),
+            _ => expected::bare_loop(record, length(self.batch_bytes), bytes),
+        };
         Ok(Control {
-            what: "the bare produce loop",
+            what,
             seconds: rounded(looped.time.as_secs_f64(), 3),
             records_per_second: rounded(rate(looped.records, looped.time), 1),
             bytes_per_second: rounded(rate(looped.records, looped.time) * record, 0),

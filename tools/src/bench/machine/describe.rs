@@ -33,7 +33,7 @@ impl Machine {
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             cpu: value(&read("/proc/cpuinfo"), "model name").unwrap_or_default(),
             cores: std::thread::available_parallelism().map_or(1, Into::into),
-            memory_bytes: memory_bytes(&read("/proc/meminfo")),
+            memory_bytes: bytes_of(&read("/proc/meminfo"), "MemTotal"),
             file_system: file_system(&read("/proc/self/mounts"), &at).unwrap_or_default(),
             folder: at,
             fsync: match durability {
@@ -52,9 +52,14 @@ fn value(text: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn memory_bytes(meminfo: &str) -> u64 {
-    let total = value(meminfo, "MemTotal");
-    let kilobytes = total.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+/// Memory that nothing is in.
+pub(super) fn free_memory_bytes() -> u64 {
+    bytes_of(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemFree")
+}
+
+fn bytes_of(meminfo: &str, name: &str) -> u64 {
+    let found = value(meminfo, name);
+    let kilobytes = found.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1_024
 }
 
@@ -83,7 +88,11 @@ mod tests {
 
     #[test]
     fn what_the_system_tells_is_understood() {
-        assert_eq!(memory_bytes("MemFree: 1 kB\nMemTotal:       2048 kB\n"), 2_097_152);
+        let meminfo = "MemTotal:       2048 kB\nMemFree: 1 kB\n";
+        assert_eq!(
+            (bytes_of(meminfo, "MemTotal"), bytes_of(meminfo, "MemFree")),
+            (2_097_152, 1_024)
+        );
         assert_eq!(value("model name\t: A B C\n", "model name").unwrap(), "A B C");
     }
 }

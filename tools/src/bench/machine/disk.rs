@@ -40,7 +40,7 @@ pub(super) fn warm(folder: &Path, bytes: u64, time_max: Duration) -> io::Result<
     written.map(drop)
 }
 
-fn free_bytes(folder: &Path) -> io::Result<u64> {
+pub(super) fn free_bytes(folder: &Path) -> io::Result<u64> {
     let space = rustix::fs::statvfs(folder)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }

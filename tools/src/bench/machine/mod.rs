@@ -12,6 +12,7 @@ mod describe;
 mod disk;
 mod echo;
 mod expected;
+mod fresh;
 mod segments;
 mod stream;
 
