@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use thalweg_protocol::ErrorCode;
 use thalweg_protocol::frame::{FrameReader, decode_request_header};
 use thalweg_protocol::native::RequestHeader;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::asked::{Answer, Asked, Departures, Waiting};
@@ -199,6 +200,9 @@ impl Connection {
     }
 
     async fn run(&mut self, stop: &CancellationToken) -> Result<std::convert::Infallible, Closed> {
+        // Set again only when it rang or something ends earlier: setting it for every request would have the thread that
+        // sleeps until the next timer woken for each.
+        let mut alarm = std::pin::pin!(sleep_until(self.expires()));
         loop {
             self.begin_what_arrived().await?;
             if stop.is_cancelled() && !self.is_busy() && self.outbox.is_empty() {
@@ -208,6 +212,9 @@ impl Connection {
             let has_memory = self.memory.covers(self.frames.announced_bytes());
             self.watch_frame(reads && has_memory);
             let expires = self.expires();
+            if alarm.is_elapsed() || expires < alarm.deadline() {
+                alarm.as_mut().reset(expires);
+            }
             tokio::select! {
                 biased;
                 Some(ready) = self.waiting.next(), if !self.waiting.is_empty() => {
@@ -228,14 +235,20 @@ impl Connection {
                     self.read()?;
                 }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
-                () = tokio::time::sleep_until(expires) => self.expired()?,
+                () = alarm.as_mut() => self.expired()?,
             }
         }
     }
 
     /// Reads what the socket has into a buffer that is there only while something is in it.
     fn read(&mut self) -> Result<(), Closed> {
-        match self.stream.try_read_buf(self.frames.buffer()) {
+        // Not `try_read_buf`: this one knows that a read which did not fill its buffer has taken all there was, and the
+        // socket is not asked once more.
+        let (mut reader, _) = self.stream.split();
+        let Some(read) = reader.read_buf(self.frames.buffer()).now_or_never() else {
+            return Ok(());
+        };
+        match read {
             Ok(0) => Err(Closed::ByClient),
             Ok(count) => {
                 self.metrics.received_bytes.increment(count as u64);
@@ -243,7 +256,6 @@ impl Connection {
                 self.arrived = self.services.clock.now();
                 Ok(())
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
