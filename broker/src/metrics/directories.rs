@@ -157,9 +157,12 @@ impl SyncMetrics {
         self.logs.record(u64::try_from(logs).unwrap_or(u64::MAX));
     }
 
-    /// So many logs wait for a sync or are being synced.
-    pub fn queued(&self, logs: usize) {
-        self.queue.set(amount(u64::try_from(logs).unwrap_or(u64::MAX)));
+    /// Of those that wait for a sync or are being synced, one lane has `now` logs instead of `before`.
+    pub fn queued(&self, before: usize, now: usize) {
+        if before != now {
+            let count = |logs: usize| amount(u64::try_from(logs).unwrap_or(u64::MAX));
+            self.queue.increment(count(now) - count(before));
+        }
     }
 
     /// The sync of one log failed.

@@ -1,8 +1,13 @@
-//! The thread that brings the logs of one directory to stable storage, as [`GroupCommit`] says.
+//! The threads that bring the logs of one directory to stable storage, as [`GroupCommit`] says.
 //!
-//! One round of syncs is in flight; what is appended meanwhile joins the next. A round with many logs is shared
-//! among a few threads, since the file system merges commits that come together. After a failed sync the
-//! directory is offline and nothing is synced any more.
+//! There are two lanes, each with a thread: one for `synced` topics, whose producers wait, and one for `replicated` topics,
+//! whose bytes may wait, and whose syncs bring so much to the disk that no producer should wait for one of them. In a lane one
+//! round of syncs is in flight; what is appended meanwhile joins the next. A round with many logs is shared among a few
+//! threads, since the file system merges commits that come together. After a failed sync the directory is offline and
+//! nothing is synced any more.
+//!
+//! A log may be known to both lanes, when its topic was altered: whoever syncs it takes its flag down first, and so covers
+//! what the other was told.
 
 use std::collections::HashMap;
 use std::io;
@@ -27,11 +32,19 @@ pub struct Flusher {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
+    /// What somebody may wait for.
+    urgent: Lane,
+    /// What may wait.
+    background: Lane,
     clock: Arc<dyn Clock>,
     limits: FlushLimits,
     metrics: Arc<SyncMetrics>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    state: Mutex<State>,
+    wake: Condvar,
 }
 
 #[derive(Debug)]
@@ -42,18 +55,21 @@ struct State {
     stopping: bool,
 }
 
-/// The flusher's thread; ends with [`Worker::stop`].
+/// The flusher's threads; they end with [`Worker::stop`].
 #[derive(Debug)]
 pub struct Worker {
     flusher: Flusher,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
+
+/// One of the lanes.
+type LaneOf = fn(&Shared) -> &Lane;
 
 /// A partition of a round, and what its sync came to.
 type Synced = (Arc<Partition>, io::Result<Offset>);
 
 impl Flusher {
-    /// Starts the thread for `dir`; a round with many logs is shared among `threads_max` threads. `tasks` hears of a
+    /// Starts the threads for `dir`; a round with many logs is shared among `threads_max` threads. `tasks` hears of a
     /// panic, which takes the directory offline: nothing in it would be synced any more.
     pub fn start(
         dir: &Arc<LogDir>,
@@ -63,27 +79,33 @@ impl Flusher {
         tasks: &Tasks,
     ) -> io::Result<(Self, Worker)> {
         let limits = FlushLimits::default();
-        let state =
-            State { commit: GroupCommit::new(limits), partitions: HashMap::new(), stopping: false };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            wake: Condvar::new(),
-            clock,
-            limits,
-            metrics,
-        });
+        let (urgent, background) = (Lane::new(limits), Lane::new(limits));
+        let shared = Arc::new(Shared { urgent, background, clock, limits, metrics });
         let flusher = Self { shared: Arc::clone(&shared) };
-        let dir = Arc::clone(dir);
-        let thread = tasks.spawn_thread("flusher", move || {
-            let _watch = OfflineOnPanic { dir: &dir, shared: &shared };
-            while let Some(round) = shared.next_round() {
-                let began = shared.clock.now();
-                let results = sync_all(&round, threads_max);
-                shared.metrics.synced(round.len(), shared.clock.now().since(began));
-                shared.finish(&dir, results);
+        let mut worker = Worker { flusher: flusher.clone(), threads: Vec::new() };
+        for (name, lane) in
+            [("flusher", Shared::urgent as LaneOf), ("late-flusher", Shared::background)]
+        {
+            let (dir, shared) = (Arc::clone(dir), Arc::clone(&shared));
+            let thread = tasks.spawn_thread(name, move || {
+                let _watch = OfflineOnPanic { dir: &dir, shared: &shared };
+                let lane = lane(&shared);
+                while let Some(round) = lane.next_round(&*shared.clock) {
+                    let began = shared.clock.now();
+                    let results = sync_all(&round, threads_max);
+                    shared.metrics.synced(round.len(), shared.clock.now().since(began));
+                    shared.finish(lane, &dir, results);
+                }
+            });
+            match thread {
+                Ok(thread) => worker.threads.push(thread),
+                Err(error) => {
+                    worker.stop();
+                    return Err(error);
+                }
             }
-        })?;
-        Ok((flusher.clone(), Worker { flusher, thread: Some(thread) }))
+        }
+        Ok((flusher, worker))
     }
 
     /// `partition` has bytes that are not on stable storage.
@@ -101,36 +123,46 @@ impl Flusher {
             return;
         }
         let now = self.shared.clock.now().get();
-        let mut state = self.shared.lock();
+        let lane = match urgency {
+            Urgency::Now => &self.shared.urgent,
+            Urgency::Later => &self.shared.background,
+        };
+        let mut state = lane.lock();
         state.commit.appended(partition.at(), partition.reader().log_end(), bytes, urgency, now);
+        let before = state.partitions.len();
         state.partitions.entry(partition.at()).or_insert_with(|| Arc::clone(partition));
-        self.shared.metrics.queued(state.partitions.len());
+        self.shared.metrics.queued(before, state.partitions.len());
         drop(state);
-        self.shared.wake.notify_one();
+        lane.wake.notify_one();
     }
 
     /// `partition` is closed or deleted: a round in flight says nothing about it any more.
     pub fn forget(&self, partition: TopicPartition) {
-        let mut state = self.shared.lock();
-        state.commit.removed(&partition);
-        state.partitions.remove(&partition);
-        self.shared.metrics.queued(state.partitions.len());
+        for lane in self.shared.lanes() {
+            let mut state = lane.lock();
+            state.commit.removed(&partition);
+            let before = state.partitions.len();
+            state.partitions.remove(&partition);
+            self.shared.metrics.queued(before, state.partitions.len());
+        }
     }
 }
 
 impl Worker {
-    /// Syncs everything that is dirty, then ends the thread.
-    pub fn stop(mut self) {
-        self.flusher.shared.lock().stopping = true;
-        self.flusher.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take() {
+    /// Syncs everything that is dirty, then ends the threads.
+    pub fn stop(self) {
+        for lane in self.flusher.shared.lanes() {
+            lane.lock().stopping = true;
+            lane.wake.notify_all();
+        }
+        for thread in self.threads {
             // Its panic was counted and logged.
             drop(thread.join());
         }
     }
 }
 
-/// Lives as long as the flusher's thread runs.
+/// Lives as long as a flusher's thread runs.
 struct OfflineOnPanic<'a> {
     dir: &'a LogDir,
     shared: &'a Shared,
@@ -146,20 +178,86 @@ impl Drop for OfflineOnPanic<'_> {
 }
 
 impl Shared {
+    const fn urgent(&self) -> &Lane {
+        &self.urgent
+    }
+
+    const fn background(&self) -> &Lane {
+        &self.background
+    }
+
+    const fn lanes(&self) -> [&Lane; 2] {
+        [&self.urgent, &self.background]
+    }
+
     /// Nothing is synced any more: those who wait are told.
     fn abandon(&self) {
-        let abandoned: Vec<_> =
-            self.lock().partitions.drain().map(|(_, partition)| partition).collect();
-        for partition in abandoned {
-            partition.waiters().fail();
+        for lane in self.lanes() {
+            for partition in lane.lock().abandoned(&self.metrics) {
+                partition.waiters().fail();
+            }
         }
     }
 
+    /// Publishes what was synced; a failure takes the directory offline for good.
+    fn finish(&self, lane: &Lane, dir: &LogDir, results: Vec<Synced>) {
+        let mut outcomes = Vec::with_capacity(results.len());
+        for (partition, result) in &results {
+            outcomes.push((
+                partition.at(),
+                match result {
+                    // It failed meanwhile, by a write for example: nothing is acknowledged any more.
+                    Ok(_) if dir.is_offline() && !planted(Defect::RetryFailedSync) => {
+                        SyncResult::Failed
+                    }
+                    Ok(_) => SyncResult::Synced,
+                    Err(error) => {
+                        self.metrics.failed();
+                        dir.failed(&format!("sync of {partition}"), error);
+                        SyncResult::Failed
+                    }
+                },
+            ));
+        }
+        let mut state = lane.lock();
+        let published = state.commit.finished(outcomes);
+        let has_failed = state.commit.has_failed();
+        let before = state.partitions.len();
+        for (partition, _) in &results {
+            if partition.dirty.is_clean() {
+                state.partitions.remove(&partition.at());
+            }
+        }
+        self.metrics.queued(before, state.partitions.len());
+        drop(state);
+        if has_failed {
+            // No round begins any more, in this lane or, as the directory is offline, with a good end in the other: those
+            // who joined meanwhile are told as well.
+            self.abandon();
+        }
+        for (partition, result) in results {
+            match result {
+                Ok(end) if published.iter().any(|flush| flush.log == partition.at()) => {
+                    partition.synced(end);
+                }
+                _ => partition.waiters().fail(),
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn new(limits: FlushLimits) -> Self {
+        let commit = GroupCommit::new(limits);
+        let state = State { commit, partitions: HashMap::new(), stopping: false };
+        Self { state: Mutex::new(state), wake: Condvar::new() }
+    }
+
     /// Waits for the next round; none when the flusher shall stop and nothing is left to sync.
-    fn next_round(&self) -> Option<Vec<Arc<Partition>>> {
+    fn next_round(&self, clock: &dyn Clock) -> Option<Vec<Arc<Partition>>> {
         let mut state = self.lock();
         loop {
-            let now = self.clock.now().get();
+            let now = clock.now().get();
             let round =
                 if state.stopping { state.commit.begin_all() } else { state.commit.begin(now) };
             if !round.is_empty() {
@@ -181,57 +279,21 @@ impl Shared {
         }
     }
 
-    /// Publishes what was synced; a failure takes the directory offline for good.
-    fn finish(&self, dir: &LogDir, results: Vec<Synced>) {
-        let mut outcomes = Vec::with_capacity(results.len());
-        for (partition, result) in &results {
-            outcomes.push((
-                partition.at(),
-                match result {
-                    // It failed meanwhile, by a write for example: nothing is acknowledged any more.
-                    Ok(_) if dir.is_offline() && !planted(Defect::RetryFailedSync) => {
-                        SyncResult::Failed
-                    }
-                    Ok(_) => SyncResult::Synced,
-                    Err(error) => {
-                        self.metrics.failed();
-                        dir.failed(&format!("sync of {partition}"), error);
-                        SyncResult::Failed
-                    }
-                },
-            ));
-        }
-        let mut state = self.lock();
-        let published = state.commit.finished(outcomes);
-        // After a failure no round begins any more: those who joined meanwhile are told as well.
-        let abandoned: Vec<_> = if state.commit.has_failed() {
-            state.partitions.drain().map(|(_, partition)| partition).collect()
-        } else {
-            Vec::new()
-        };
-        for (partition, _) in &results {
-            if partition.dirty.is_clean() {
-                state.partitions.remove(&partition.at());
-            }
-        }
-        self.metrics.queued(state.partitions.len());
-        drop(state);
-        for partition in abandoned {
-            partition.waiters().fail();
-        }
-        for (partition, result) in results {
-            match result {
-                Ok(end) if published.iter().any(|flush| flush.log == partition.at()) => {
-                    partition.synced(end);
-                }
-                _ => partition.waiters().fail(),
-            }
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is changed by whole calls of the pure value; a panic elsewhere leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Everything that waits here, whose waiting is over.
+    fn abandoned(&mut self, metrics: &SyncMetrics) -> Vec<Arc<Partition>> {
+        metrics.queued(self.partitions.len(), 0);
+        let abandoned: Vec<_> = self.partitions.drain().map(|(_, partition)| partition).collect();
+        for partition in &abandoned {
+            self.commit.removed(&partition.at());
+        }
+        abandoned
     }
 }
 
