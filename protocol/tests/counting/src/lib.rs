@@ -1,7 +1,7 @@
 //! A global allocator that counts, so that a test can bound what a piece of code allocates.
 //!
-//! Counts each thread apart: what other tests do at the same time does not disturb. Never changes what
-//! the system's allocator does.
+//! Counts each thread apart: what other tests do at the same time does not disturb. Counts all of them together as well, for
+//! a server whose threads nobody can ask. Never changes what the system's allocator does.
 //!
 //! ```
 //! use thalweg_counting::{Counting, measure};
@@ -16,6 +16,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The system's allocator, counted; to be declared as the test binary's `#[global_allocator]`.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,17 @@ thread_local! {
     static BYTES_PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
+/// How often memory was asked for, by all threads.
+static ALL_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs `work` and says how often all other threads asked for memory meanwhile.
+pub fn measure_others<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let all_before = ALL_ALLOCATIONS.load(Ordering::SeqCst);
+    let (result, own) = measure(work);
+    let all = ALL_ALLOCATIONS.load(Ordering::SeqCst) - all_before;
+    (result, all - own.allocations)
+}
+
 /// Runs `work` and says what it asked of the allocator; all zero unless [`Counting`] is the global one.
 pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Heap) {
     let before = (ALLOCATIONS.get(), BYTES_LIVE.get());
@@ -50,6 +62,7 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Heap) {
 
 /// Counts a change of what is held. A thread that is ending counts no more.
 fn count(allocations: usize, bytes: isize) {
+    ALL_ALLOCATIONS.fetch_add(allocations, Ordering::SeqCst);
     let _ = ALLOCATIONS.try_with(|all| all.set(all.get() + allocations));
     let _ = BYTES_LIVE.try_with(|live| {
         live.set(live.get() + bytes);
