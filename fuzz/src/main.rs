@@ -15,24 +15,7 @@
     reason = "a harness fails by panicking"
 )]
 
-mod decoders {
-    #[path = "../../../tools/tests/fuzz/decoders/batch.rs"]
-    mod batch;
-    #[path = "../../../tools/tests/fuzz/decoders/decoder.rs"]
-    mod decoder;
-    #[path = "../../../tools/tests/fuzz/decoders/golden.rs"]
-    mod golden;
-    #[path = "../../../tools/tests/fuzz/decoders/storage.rs"]
-    mod storage;
-    #[path = "../../../tools/tests/fuzz/decoders/wire.rs"]
-    mod wire;
-
-    pub use decoder::Decoder;
-
-    pub fn all() -> Vec<Decoder> {
-        [wire::all(), batch::all(), storage::all()].into_iter().flatten().collect()
-    }
-}
+mod decoders;
 
 use std::sync::LazyLock;
 
