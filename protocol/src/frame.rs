@@ -15,8 +15,11 @@
 //! assert_eq!(frames.buffered_bytes(), 2);
 //! ```
 
+mod spare;
+
 use bytes::{Bytes, BytesMut};
 
+use self::spare::Spares;
 use crate::codec::{Chunks, DecodeError, Reader, Writer};
 use crate::native::{PREFACE, RequestHeader, ResponseHeader, Wire};
 
@@ -48,6 +51,12 @@ pub enum FrameError {
     },
 }
 
+/// How much room is made at once for a frame that a trusted peer announces, in bytes.
+const WHOLE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Room for whole frames is made in steps of this size: the next frame is hardly ever just as large.
+const WHOLE_STEP_BYTES: usize = 512 * 1024;
+
 /// Room in the buffer: less than `enough_bytes` is made up to `wanted_bytes`.
 struct Room {
     enough_bytes: usize,
@@ -59,12 +68,23 @@ struct Room {
 pub struct FrameReader {
     buffer: BytesMut,
     bytes_max: usize,
+    /// Of one that trusts its peer.
+    spares: Option<Spares>,
+    /// The buffer was made for a whole large frame.
+    is_large: bool,
 }
 
 impl FrameReader {
     /// Takes frames of at most `bytes_max` bytes after the length. Holds no memory yet.
     pub fn new(bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), bytes_max }
+        Self { buffer: BytesMut::new(), bytes_max, spares: None, is_large: false }
+    }
+
+    /// The same for a peer that is trusted to send what it announces: room for a large frame is made at once, in the
+    /// memory of an earlier one if nobody holds that any more.
+    #[must_use]
+    pub fn trusting(self) -> Self {
+        Self { spares: Some(Spares::default()), ..self }
     }
 
     /// Moves the limit: [`HANDSHAKE_BYTES_MAX`] before the handshake, the configured one after it.
@@ -81,11 +101,36 @@ impl FrameReader {
     ///
     /// Take all whole frames with [`Self::next_frame`] first: a frame that waits in the buffer is room lost.
     pub fn buffer(&mut self) -> &mut BytesMut {
+        self.make_whole_room();
         let room = self.room();
         if self.buffer.capacity() - self.buffer.len() < room.enough_bytes {
             self.buffer.reserve(room.wanted_bytes);
+            self.is_large = self.buffer.capacity() > GROWTH_BYTES_MAX;
+            if let Some(spares) = &mut self.spares {
+                spares.shrink();
+            }
         }
         &mut self.buffer
+    }
+
+    /// Makes room for the rest of a large frame, if its sender is trusted.
+    fn make_whole_room(&mut self) {
+        let missing_bytes = self.announced().map_or(0, |length| self.missing_bytes(length));
+        let whole_bytes = self.buffer.len() + missing_bytes;
+        let fits = self.buffer.capacity() >= whole_bytes;
+        let Some(spares) = &mut self.spares else {
+            return;
+        };
+        if fits || missing_bytes <= READ_BYTES || whole_bytes > WHOLE_BYTES_MAX {
+            return;
+        }
+        let made = || BytesMut::with_capacity(whole_bytes.next_multiple_of(WHOLE_STEP_BYTES));
+        let mut room = spares.take(whole_bytes).unwrap_or_else(made);
+        room.extend_from_slice(&self.buffer);
+        let used = std::mem::replace(&mut self.buffer, room);
+        if std::mem::replace(&mut self.is_large, true) {
+            spares.keep(used);
+        }
     }
 
     /// How much room the next read should find.
@@ -148,6 +193,10 @@ impl FrameReader {
 
     /// Gives memory back, keeping what has arrived: for a connection that has fallen silent.
     pub fn release(&mut self) {
+        if let Some(spares) = &mut self.spares {
+            spares.clear();
+        }
+        self.is_large = false;
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         } else if self.buffer.len() < self.buffer.capacity() / 4 {

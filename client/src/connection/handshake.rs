@@ -64,7 +64,7 @@ async fn shake_hands(
         .write_all(&greeting(purpose, options))
         .await
         .map_err(|error| failed(error.to_string()))?;
-    let mut frames = FrameReader::new(HANDSHAKE_BYTES_MAX);
+    let mut frames = FrameReader::new(HANDSHAKE_BYTES_MAX).trusting();
     let hello = loop {
         if let Some(frame) = frames.next_frame().map_err(|e| failed(e.to_string()))? {
             break decode_hello(frame).map_err(&failed)?;

@@ -185,3 +185,48 @@ fn the_first_bytes_tell_the_door() {
     assert_eq!(Door::detect(&[0, 0, 0, 0]), Door::Unknown { first: [0; 4] });
     assert_eq!(Door::detect(b"GET / HTTP/1.1"), Door::Unknown { first: *b"GET " });
 }
+
+/// Has a frame of `bytes` bytes arrive in pieces of 10,000.
+fn arrive(frames: &mut FrameReader, bytes: usize, filled: u8) -> Bytes {
+    for piece in prefixed(&vec![filled; bytes]).chunks(10_000) {
+        frames.buffer().extend_from_slice(piece);
+    }
+    frames.next_frame().unwrap().unwrap()
+}
+
+#[test]
+fn a_trusted_peers_large_frame_gets_its_room_at_once() {
+    let mut frames = FrameReader::new(1 << 24).trusting();
+    frames.buffer().extend_from_slice(&prefixed(&vec![7; 4_000_000])[..100]);
+    let capacity = frames.buffer().capacity();
+    assert!((4_000_004..4_000_004 + 2 * WHOLE_STEP_BYTES).contains(&capacity), "{capacity}");
+}
+
+#[test]
+fn large_frames_come_in_the_memory_of_those_that_nobody_holds() {
+    let mut frames = FrameReader::new(1 << 24).trusting();
+    let first = arrive(&mut frames, 2_000_000, 1);
+    let place = first.as_ptr();
+    // Held: it must not be written over.
+    let second = arrive(&mut frames, 2_000_000, 2);
+    assert_ne!(second.as_ptr(), place);
+    assert!(first.iter().all(|byte| *byte == 1));
+    drop(first);
+    let third = arrive(&mut frames, 1_900_000, 3);
+    assert_eq!(third.as_ptr(), place);
+    assert!(second.iter().all(|byte| *byte == 2));
+    assert!(third.iter().all(|byte| *byte == 3));
+}
+
+#[test]
+fn memory_of_large_frames_is_given_back_when_small_ones_follow() {
+    let mut frames = FrameReader::new(1 << 24).trusting();
+    let held: Vec<Bytes> = (0..9).map(|_| arrive(&mut frames, 1_000_000, 1)).collect();
+    assert!(held.iter().all(|frame| frame.len() == 1_000_000));
+    let kept = frames.spares.as_ref().map(Spares::count);
+    assert_eq!(kept, Some(4));
+    for _ in 0..1_000 {
+        drop(arrive(&mut frames, 1_000, 2));
+    }
+    assert_eq!(frames.spares.as_ref().map(Spares::count), Some(0));
+}
