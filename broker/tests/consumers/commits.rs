@@ -163,7 +163,7 @@ async fn a_reset_is_refused_while_members_are_active_and_names_them() {
     assert!(described.len() == 2 && described.iter().all(unknown), "{described:?}");
 }
 
-/// A request with more names than a shard's queue has places used to fill it, and others' heartbeats were refused.
+/// More names than the queues of all shards have places: each is answered, and none is refused because of the others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_about_very_many_groups_asks_about_some_at_a_time() {
     let broker = broker();
