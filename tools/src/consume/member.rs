@@ -70,13 +70,14 @@ pub(super) async fn read(
         // Who reads the output is gone: nobody knows what was seen of the last lines.
         Err(Failure::OutputClosed) => Err(Failure::OutputClosed),
         result => {
-            match timeout(CLOSE_MAX, member.done(console)).await {
-                Ok(done) => done.and(result),
-                Err(_) => {
-                    console.note("warning: nobody has answered the last commit; what it says may be read again");
-                    result
-                }
-            }
+            let done = timeout(CLOSE_MAX, member.done(console)).await;
+            let unanswered = |_| {
+                console.note(
+                    "warning: nobody has answered the last commit; what it says may be read again",
+                );
+                Ok(())
+            };
+            done.unwrap_or_else(unanswered).and(result)
         }
     };
     let records = member.records;

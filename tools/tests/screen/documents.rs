@@ -27,7 +27,7 @@ fn shown(text: &str, name: &str) -> String {
 /// Without lines that are empty, and the spaces at the ends of the others.
 fn compact(screen: &str) -> String {
     let lines = screen.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The words of each line, numbers with their units, and the ids of members, as one sign.
@@ -77,7 +77,7 @@ impl Drop for Ends<'_> {
 
 /// Publishes a little, again and again, until told to end.
 fn publish(broker: &Broker, has_ended: &AtomicBool) {
-    let lines: String = (0..500).map(|number| format!("event {number}\n")).collect();
+    let lines = "an event of a few words\n".repeat(500);
     while !has_ended.load(Ordering::Relaxed) {
         broker.run_with(&["produce", "quakes"], lines.as_bytes()).good();
     }
