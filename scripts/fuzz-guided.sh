@@ -24,14 +24,14 @@ else
         cargo build --quiet --release --manifest-path fuzz/Cargo.toml --target "$target"
 fi
 
-mapfile -t decoders < <(NAMES=1 "$binary")
+mapfile -t decoders < <(NAMES=1 "$binary" 2>/dev/null)
 each=$(( seconds / ${#decoders[@]} ))
 each=$(( each > 0 ? each : 1 ))
 found=$PWD/target/guided/found/
 mkdir -p "$found"
 for decoder in "${decoders[@]}"; do
     corpus=target/guided/corpus/${decoder//[^a-z]/-}
-    DECODER=$decoder SEEDS=$corpus "$binary"
+    DECODER=$decoder SEEDS=$corpus "$binary" 2>/dev/null
     log=$(mktemp)
     if ! DECODER=$decoder "$binary" -max_total_time="$each" -rss_limit_mb=512 -timeout=10 -seed="${SEED:-1}" \
         -artifact_prefix="$found" -print_final_stats=1 "$corpus" >"$log" 2>&1; then
