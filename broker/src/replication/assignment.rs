@@ -20,11 +20,8 @@ use crate::partition::{Directory, Leadership, Member, Partition, Parts, Replica,
 /// How long one request to the metadata may take.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How many logs are opened at the same time after a crash.
-const OPENERS_MAX: usize = 4;
-
-/// How many folders are made or removed at the same time. They wait for the disk, which brings syncs that come together
-/// to an end together.
+/// How many logs are opened, made or removed at the same time. They wait for the disk, which brings syncs that come
+/// together to an end together.
 const CHANGES_MAX: usize = 16;
 
 /// What the assignment works with.
@@ -139,7 +136,7 @@ impl Assignment {
             return;
         }
         let began = self.options.clock.now();
-        share_out(wanted, OPENERS_MAX, |(wanted, directory)| {
+        share_out(wanted, CHANGES_MAX, |(wanted, directory)| {
             self.open_log(wanted, *directory);
             if let Some(dir) = self.directory(*directory) {
                 dir.metrics().recovery.seconds.set(self.options.clock.now().since(began));

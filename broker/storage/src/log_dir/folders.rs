@@ -103,7 +103,11 @@ impl LogDir {
     /// Whether a crash interrupted the making of the folder: there is nothing in it but what making it
     /// writes last.
     fn is_unfinished(&self, folder: &Path) -> bool {
-        let aside = checkpoint::aside(&folder.join(METADATA_FILE));
+        let file = folder.join(METADATA_FILE);
+        if self.fs().exists(&file) {
+            return false;
+        }
+        let aside = checkpoint::aside(&file);
         self.fs().list(folder).is_ok_and(|found| found.iter().all(|path| *path == aside))
     }
 

@@ -9,7 +9,7 @@ use thalweg_protocol::{Offset, TimestampMs};
 use super::{Ended, Progress, Recovery, Stopped};
 use crate::defects::{Defect, planted};
 use crate::fs::File;
-use crate::recovery::Decision;
+use crate::recovery::{Decision, Stop};
 use crate::tail::{copy_aside, remove_old_cuts, rewrite, set_aside};
 
 impl Recovery<'_> {
@@ -44,7 +44,13 @@ impl Recovery<'_> {
                 self.report.may_have_lost_suffix |= decision == Decision::CutTailAndMark;
                 self.cut(place, at.file, position..at.bytes, expected)?;
             }
-            Decision::Finish | Decision::Keep | Decision::QuarantineToGood => {}
+            Decision::Finish | Decision::Keep | Decision::QuarantineToGood => {
+                if self.stop == Stop::Crash {
+                    // Blocks that were reserved behind the end outlive a crash, and thousands of logs may never be
+                    // written to again. What cannot be given back now goes when the segment is closed.
+                    drop(at.file.set_length(at.bytes));
+                }
+            }
         }
         at.segment.publish_recovered(position);
         if let Some(from) = at.above_from

@@ -57,3 +57,14 @@ fn the_name_of_a_segment_that_was_empty_at_a_kill_is_synced_before_what_comes_in
     it.restart(5, |disk| disk.crash(Crash::seeded(1).leaving(Survivors::Nothing)));
     assert_eq!(it.bases(), [0, 3], "after {opening} syncs at the start");
 }
+
+#[test]
+fn blocks_that_were_reserved_before_a_kill_are_given_back_at_the_next_start() {
+    let mut it = Fixture::new();
+    it.append(3);
+    it.reader().sync().unwrap();
+    let reserving = it.disk.used_bytes();
+    it.reopen(3);
+    let (used, reserved) = (it.disk.used_bytes(), 10_000_u64.next_multiple_of(4096) - 4096);
+    assert_eq!(used + reserved, reserving);
+}
