@@ -61,8 +61,8 @@ async fn run_through(kills: u64, defect: Option<&str>) -> Seen {
             break;
         }
         // An acknowledgement has just woken this task, and the broker has little in hand: any moment of the next
-        // milliseconds is as good.
-        std::thread::sleep(Duration::from_micros(random.u64(0..3_000)));
+        // milliseconds is as good. Nothing is waited for.
+        tokio::time::sleep(Duration::from_micros(random.u64(0..3_000))).await;
         let under_way = lasting.under_way();
         broker.kill();
         seen.kills += 1;
