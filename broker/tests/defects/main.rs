@@ -19,6 +19,7 @@ mod cold;
 mod failed_sync;
 mod full_disk;
 mod groups;
+mod lanes;
 mod machine;
 mod making;
 mod one_partition;
