@@ -44,7 +44,7 @@ pub(crate) struct GroupsArgs {
     #[arg(long, value_name = "COUNT", default_value = "1000000", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(super) offsets: u32,
 
-    /// How long commits, heartbeats and readers are looked at
+    /// How long commits, heartbeats (2 s at least) and readers are looked at
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = crate::values::duration)]
     pub(super) duration: Duration,
 
