@@ -45,9 +45,4 @@ impl Announced {
     pub(super) fn take(&self) {
         self.level.swap(Level::Clean as u8, Ordering::AcqRel);
     }
-
-    /// Whether nothing was announced since.
-    pub(super) fn is_clean(&self) -> bool {
-        self.level.load(Ordering::Acquire) == Level::Clean as u8
-    }
 }

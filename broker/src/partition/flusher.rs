@@ -224,7 +224,8 @@ impl Shared {
         let has_failed = state.commit.has_failed();
         let before = state.partitions.len();
         for (partition, _) in &results {
-            if partition.dirty.is_clean() {
+            // It may be due again although nothing was announced since: by its bytes, before its turn came.
+            if !state.commit.is_dirty(&partition.at()) {
                 state.partitions.remove(&partition.at());
             }
         }

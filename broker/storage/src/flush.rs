@@ -161,6 +161,11 @@ impl<K: Clone + Ord> GroupCommit<K> {
         self.dirty.values().map(|dirty| dirty.due).min()
     }
 
+    /// Whether a round to come has to sync `log`.
+    pub fn is_dirty(&self, log: &K) -> bool {
+        self.dirty.contains_key(log)
+    }
+
     /// Whether a sync failed: no round begins any more.
     pub fn has_failed(&self) -> bool {
         self.failed

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use thalweg_client::{Acks, NewTopic, Record};
+use thalweg_client::{Acks, Client, NewTopic, Producer, Record};
 
 use crate::machine::Machine;
 
@@ -36,17 +36,66 @@ fn a_record_is_synced_and_acknowledged_while_a_background_sync_takes_its_time() 
             ended.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         }
     });
-    machine.run(async {
-        let producer =
-            client.producer().acks(Acks::Leader).idempotence(false).build().await.unwrap();
-        let value = vec![7; 900_000];
-        for _ in 0..LATE_BYTES.div_ceil(value.len()) {
-            drop(producer.send(Record::to(LATE).value(&value)).await.unwrap());
-        }
-        producer.flush().await.unwrap();
-    });
+    machine.run(async { fill(&late_producer(&client).await, 0, LATE_BYTES).await });
     entered.recv_timeout(PATIENCE).expect("a sync in the background");
     machine.try_publish(0, "while the other one lasts").unwrap();
     end.send(()).unwrap();
     machine.check_acknowledged().unwrap();
+}
+
+/// Its entry in the round's list once went with the end of the round, while a sync of it was due already: that sync was
+/// begun for nobody and never ended, and with it ended all background syncs of the directory.
+#[test]
+fn a_log_that_is_due_again_before_its_turn_in_a_round_stops_no_later_round() {
+    let machine = Machine::start();
+    let client = machine.client();
+    let (enter, entered) = channel();
+    let (end, ended) = channel::<()>();
+    let ended = Mutex::new(ended);
+    machine.disk.during_sync(move || {
+        if std::thread::current().name() == Some("late-flusher") && enter.send(()).is_ok() {
+            ended.lock().unwrap().recv_timeout(PATIENCE).unwrap_or_default();
+        }
+    });
+    let a_sync_begins = || entered.recv_timeout(PATIENCE).expect("a sync in the background");
+    machine.run(async {
+        let late = NewTopic::new(LATE).partitions(2).config("durability", "replicated");
+        client.admin().create_topic(late).await.unwrap();
+        let producer = late_producer(&client).await;
+        fill(&producer, 0, LATE_BYTES).await;
+        a_sync_begins();
+        // Both are due when it ends; one thread syncs the one and then the other. The first sync of a log brings its
+        // file and its folder.
+        fill(&producer, 0, LATE_BYTES).await;
+        fill(&producer, 1, LATE_BYTES).await;
+        end.send(()).unwrap();
+        a_sync_begins();
+        end.send(()).unwrap();
+        a_sync_begins();
+        // Partition 1 waits for its turn, and has enough to be due again.
+        fill(&producer, 1, 1).await;
+        for _ in 0..2 {
+            end.send(()).unwrap();
+            a_sync_begins();
+        }
+        end.send(()).unwrap();
+        fill(&producer, 0, LATE_BYTES).await;
+        a_sync_begins();
+    });
+    // Nothing waits for the test any more.
+    drop(end);
+}
+
+async fn late_producer(client: &Client) -> Producer {
+    client.producer().acks(Acks::Leader).idempotence(false).build().await.unwrap()
+}
+
+/// Writes so many bytes at least.
+async fn fill(producer: &Producer, partition: i32, bytes: usize) {
+    let value = vec![7; bytes.min(900_000)];
+    for _ in 0..bytes.div_ceil(value.len()) {
+        let record = Record::to(LATE).partition(partition).value(&value);
+        drop(producer.send(record).await.unwrap());
+    }
+    producer.flush().await.unwrap();
 }
