@@ -180,6 +180,21 @@ fn a_partition_moves_only_when_its_owner_has_let_go() {
     assert_eq!(talk.describe().unwrap().state, GroupState::Stable);
 }
 
+/// Once it was in no description, and a group looked as if it had read all: only what is there can lag.
+#[test]
+fn a_partition_that_waits_for_its_owner_is_described() {
+    let mut talk = Talk::new();
+    let t = talk.topic("t", 2);
+    let a = talk.beat(join("a", &["t"])).unwrap().epoch.get();
+    talk.beat(owns("a", a, &[at(t, 0), at(t, 1)])).unwrap();
+    talk.beat(join("b", &["t"])).unwrap();
+    let a = talk.beat(heartbeat("a", a)).unwrap().epoch.get();
+    talk.beat(owns("a", a, &[at(t, 0)])).unwrap();
+    let described = talk.describe().unwrap().offsets;
+    let owners: Vec<_> = described.iter().map(|it| (it.partition, it.owner.as_str())).collect();
+    assert_eq!(owners, [(at(t, 0), "a"), (at(t, 1), "")]);
+}
+
 #[test]
 pub fn what_was_said_before_the_order_does_not_answer_it() {
     let mut talk = Talk::new();

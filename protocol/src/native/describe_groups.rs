@@ -74,7 +74,7 @@ message! {
         pub topic: TopicId,
         /// Its name.
         pub name: String,
-        /// The partitions with an offset or an owner.
+        /// The partitions with an offset or an owner, or that a member shall own.
         pub partitions: Vec<DescribedOffset>,
     }
 

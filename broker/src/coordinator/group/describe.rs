@@ -94,9 +94,11 @@ impl Groups {
 }
 
 impl Group {
-    /// The partitions with an offset or an owner.
+    /// The partitions with an offset or an owner, or that some member shall own.
     fn describe_offsets(&self, topics: &dyn Topics) -> Vec<DescribedOffset> {
-        let all: Partitions = self.offsets.keys().chain(self.owners.keys()).copied().collect();
+        let known = self.offsets.keys().chain(self.owners.keys()).copied();
+        let awaited = self.members.values().flat_map(|member| member.target.iter());
+        let all: Partitions = known.chain(awaited).collect();
         let described = |at| DescribedOffset {
             partition: at,
             topic: topics.name_of(at.topic).unwrap_or_default().to_owned(),

@@ -197,7 +197,7 @@ pub struct DescribedGroup {
     pub assignor: &'static str,
     /// Its members, by id.
     pub members: Vec<DescribedMember>,
-    /// The partitions with an offset or an owner, by topic id and number.
+    /// The partitions with an offset or an owner, or that a member shall own, by topic id and number.
     pub offsets: Vec<DescribedOffset>,
     /// How often its partitions were shared out anew, since this coordinator took the group over.
     pub rebalances: u64,
