@@ -42,7 +42,7 @@ pub(crate) enum Hindrance {
 pub(crate) struct Accumulator {
     topics: RwLock<Topics>,
     lines: AtomicUsize,
-    /// Partitions that began to gather since the sender looked last.
+    /// Partitions that began to gather, or have a full batch, since the sender looked last.
     touched: Mutex<Vec<Arc<PartitionQueue>>>,
     /// Partitions of topics that others of the same name replaced: the sender ends them.
     replaced: Mutex<Vec<Arc<PartitionQueue>>>,
@@ -243,6 +243,7 @@ impl Accumulator {
             // A new batch begins: the next partition's turn.
             if let Some(full) = gathering.open.take() {
                 gathering.full.push_back(full);
+                self.touch(queue, &gathering);
             }
             drop(gathering);
             let backlog = |index: usize| {
@@ -308,7 +309,6 @@ impl Accumulator {
         if let Some(full) = gathering.open.take() {
             gathering.full.push_back(full);
         }
-        let was_idle = gathering.full.is_empty();
         let open = gathering.open.insert(Gathered {
             builder: self.builder(),
             outcome: Outcome::new(),
@@ -319,11 +319,17 @@ impl Accumulator {
             .try_append(timestamp, record.key, record.value, &record.headers)
             .expect("an empty batch takes any record that is not larger than a batch");
         queue.backlog.fetch_add(1, Ordering::Relaxed);
-        if was_idle {
-            lock(&self.touched).push(queue.clone());
-        }
+        self.touch(queue, gathering);
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// The partition has its first batch, or its first full one. With a second one the sender has its eye on it.
+    fn touch(&self, queue: &Arc<PartitionQueue>, gathering: &Gathering) {
+        if gathering.full.len() <= 1 {
+            lock(&self.touched).push(queue.clone());
+            self.wake.notify_one();
+        }
     }
 
     /// Takes memory as the batch grows, in steps that grow with it.

@@ -8,6 +8,7 @@
 //! batch is resolved by its delivery deadline, at the latest when the producer ends; a partition has one
 //! line at a time, and what is in it goes to the topic of one id.
 
+mod agenda;
 mod answers;
 mod dispatch;
 mod expiry;
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use thalweg_protocol::TopicId;
 use thalweg_protocol::native::{InitProducerResponse, ProduceResponse};
+use thalweg_protocol::{LeaderEpoch, TopicId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ use super::receipt::Outcome;
 use super::sequence::{Identity, Lineup, Ticket};
 use crate::clock::{Instant, now};
 use crate::error::{AdminError, CallError, FlushError, SendError};
+use crate::metadata::Image;
 use crate::retry::Backoff;
 use crate::router::Router;
 
@@ -68,6 +70,8 @@ struct Line {
     identity: Option<Identity>,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    /// The topic and the epoch under which its leader knows it.
+    leader: Option<(TopicId, LeaderEpoch)>,
     /// Since when the brokers say that there is no such topic.
     missing_since: Option<Instant>,
     last_trouble: String,
@@ -80,6 +84,10 @@ struct Broker {
     connecting: bool,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    /// Partitions that may have something for it.
+    ready: BTreeSet<usize>,
+    /// Partitions whose open batch may grow, and until when.
+    lingering: BTreeSet<(Instant, usize)>,
 }
 
 /// What failed since the last flush.
@@ -113,6 +121,12 @@ pub(super) struct Sender {
     lines: HashMap<usize, Line>,
     /// Lines that have something to send or to wait for.
     active: BTreeSet<usize>,
+    /// Those to which something happened since the last turn.
+    marked: Vec<usize>,
+    /// Those that are left alone for a moment, and until when.
+    paused: BTreeSet<(Instant, usize)>,
+    /// By which the partitions were brought to their leaders.
+    placed_by: Arc<Image>,
     brokers: HashMap<Arc<str>, Broker>,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
     identity: identity::IdentityState,
@@ -156,6 +170,9 @@ impl Sender {
             stop,
             lines: HashMap::new(),
             active: BTreeSet::new(),
+            marked: Vec::new(),
+            paused: BTreeSet::new(),
+            placed_by: Arc::default(),
             brokers: HashMap::new(),
             events: FuturesUnordered::new(),
             refresh,
@@ -201,12 +218,17 @@ impl Sender {
         self.identify();
         self.refresh(now);
         self.wake_at = self.wake_at.min(self.next_expiry);
+        if !self.marked.is_empty() {
+            // By what was done just now: a request that could not be sent, a topic that was replaced.
+            self.wake_at = now;
+        }
     }
 
     fn take_touched(&mut self, now: Instant) {
         for queue in self.accumulator.take_touched() {
             let index = queue.line;
             self.active.insert(index);
+            self.mark(index);
             let soon = self.options.delivery_timeout.min(10 * expiry::SCAN);
             self.next_expiry = self.next_expiry.min(now + soon);
             let (options, router) = (&self.options, &self.router);
@@ -217,6 +239,7 @@ impl Sender {
                 identity: None,
                 backoff: router.backoff(),
                 retry_at: None,
+                leader: None,
                 missing_since: None,
                 last_trouble: String::new(),
             });
@@ -245,6 +268,7 @@ impl Sender {
                     let numbered = line.lineup.batches().chain(&line.requeued);
                     outcomes.extend(numbered.map(|batch| batch.outcome.clone()));
                 }
+                self.mark_all();
                 // Who asked may have stopped waiting.
                 let _ = reply.send(outcomes);
             }
@@ -274,6 +298,7 @@ impl Sender {
 
     fn refreshed(&mut self, outcome: Result<(), CallError>) {
         self.refresh.running = false;
+        self.mark_all();
         // Also after an answer: it may name the same leader again, which needs its time.
         self.refresh.not_before = now() + self.refresh.backoff.next(fastrand::f64());
         match outcome {

@@ -131,6 +131,7 @@ impl Sender {
                 );
             }
         }
+        self.marked.push(index);
         let mut effects = Vec::new();
         line.lineup.answered(ticket, verdict, &mut effects);
         self.carry_out(index, effects, said);

@@ -1,6 +1,5 @@
 //! What goes out now: batches that are due, gathered into requests by leader.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,10 @@ use thalweg_protocol::{LeaderEpoch, TopicId};
 use super::super::batch::Batch;
 use super::super::queue::Ready;
 use super::super::sequence::Ticket;
-use super::{Broker, Event, Line, Sender, Sent};
+use super::{Event, Line, Sender, Sent};
 use crate::clock::{Instant, now};
 use crate::connection::Connection;
 use crate::error::CallError;
-use crate::metadata::Image;
 use crate::pool::Lane;
 
 /// How long a batch that is not full waits behind others, when no linger was set.
@@ -30,11 +28,13 @@ const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Room for what stands around the records in a frame, in bytes.
 const FRAME_OVERHEAD_BYTES: usize = 64 * 1024;
 
-/// A partition that has its leader at a broker.
-struct Due {
-    line: usize,
-    topic: TopicId,
-    epoch: LeaderEpoch,
+/// What a partition has for its leader now.
+enum Look {
+    Goes(Chosen),
+    /// Its open batch may grow until then.
+    Lingers(Instant),
+    /// It is looked at again when something happens to it.
+    Waits,
 }
 
 /// A batch chosen for a request.
@@ -49,53 +49,23 @@ struct Chosen {
 impl Sender {
     /// Sends what is due, to all brokers.
     pub(super) fn dispatch(&mut self, now: Instant) {
-        let image = self.router.image();
-        let mut by_broker: BTreeMap<Arc<str>, Vec<Due>> = BTreeMap::new();
-        let mut idle = Vec::new();
-        let mut replaced = Vec::new();
-        for index in &self.active {
-            let Some(line) = self.lines.get_mut(index) else {
-                idle.push(*index);
-                continue;
-            };
-            if line.is_idle() {
-                idle.push(*index);
-                continue;
-            }
-            if line.is_replaced(&image) {
-                replaced.push(line.queue.clone());
-                continue;
-            }
-            if let Some(retry_at) = line.retry_at.filter(|at| *at > now) {
-                self.wake_at = self.wake_at.min(retry_at);
-                continue;
-            }
-            line.retry_at = None;
-            match line.leader(&image) {
-                Some((address, due)) => by_broker.entry(address).or_default().push(due),
-                None => self.refresh.wanted = true,
-            }
+        self.bring(now);
+        let addresses: Vec<_> = self.brokers.keys().cloned().collect();
+        for address in addresses {
+            self.dispatch_to(&address, now);
         }
-        for index in idle {
-            self.active.remove(&index);
-        }
-        for queue in replaced {
-            self.topic_replaced(&queue.topic, queue.topic_id);
-        }
-        for (address, lines) in by_broker {
-            self.dispatch_to(&address, &lines, now);
+        if let Some((retry_at, _)) = self.paused.first() {
+            self.wake_at = self.wake_at.min(*retry_at);
         }
     }
 
-    fn dispatch_to(&mut self, address: &Arc<str>, lines: &[Due], now: Instant) {
-        let backoff = self.router.backoff();
-        let broker = self.brokers.entry(address.clone()).or_insert_with(|| Broker {
-            requests_in_flight: 0,
-            bytes_in_flight: 0,
-            connecting: false,
-            backoff,
-            retry_at: None,
-        });
+    fn dispatch_to(&mut self, address: &Arc<str>, now: Instant) {
+        let Some(broker) = self.brokers.get_mut(address) else {
+            return;
+        };
+        if broker.ready.is_empty() && broker.lingering.is_empty() {
+            return;
+        }
         if let Some(retry_at) = broker.retry_at.filter(|at| *at > now) {
             self.wake_at = self.wake_at.min(retry_at);
             return;
@@ -109,10 +79,12 @@ impl Sender {
         };
         // Nothing in flight: whoever has something may go at once.
         let mut quiet = broker.requests_in_flight == 0;
+        let has_waited = quiet || self.accumulator.memory.is_wanted();
+        broker.rouse(if has_waited { None } else { Some(now) });
         loop {
-            let round = self.choose(address, &connection, lines, quiet, now);
+            let round = self.choose(address, &connection, quiet, now);
             if round.is_empty() {
-                return;
+                break;
             }
             self.send_round(address, &connection, round);
             quiet = false;
@@ -123,6 +95,10 @@ impl Sender {
                 self.wake_at = self.wake_at.min(retry_at);
                 return;
             }
+        }
+        let lingering = self.brokers.get(address).and_then(|broker| broker.lingering.first());
+        if let Some((due_at, _)) = lingering {
+            self.wake_at = self.wake_at.min(*due_at);
         }
     }
 
@@ -149,7 +125,6 @@ impl Sender {
         &mut self,
         address: &Arc<str>,
         connection: &Connection,
-        lines: &[Due],
         quiet: bool,
         now: Instant,
     ) -> Vec<Chosen> {
@@ -159,44 +134,68 @@ impl Sender {
         let requests_max = usize::try_from(connection.hello().requests_in_flight_max / 2)
             .unwrap_or(usize::MAX)
             .clamp(1, REQUESTS_MAX);
-        let Some(broker) = self.brokers.get(address) else {
+        let Some(broker) = self.brokers.get_mut(address) else {
             return round;
         };
         let mut bytes = broker.bytes_in_flight;
         if broker.requests_in_flight >= requests_max {
             return round;
         }
-        for due in lines {
+        let mut ready = std::mem::take(&mut broker.ready);
+        let mut lingering = std::mem::take(&mut broker.lingering);
+        ready.retain(|index| {
             if bytes >= bytes_max {
-                break;
+                return true;
             }
-            if let Some((ticket, records)) = self.next_batch(due.line, quiet, now) {
-                bytes += records.len();
-                round.push(Chosen {
-                    line: due.line,
-                    topic: due.topic,
-                    epoch: due.epoch,
-                    ticket,
-                    bytes: records,
-                });
+            match self.look(*index, quiet, now) {
+                Look::Goes(chosen) => {
+                    bytes += chosen.bytes.len();
+                    round.push(chosen);
+                    true
+                }
+                Look::Lingers(due_at) => {
+                    lingering.insert((due_at, *index));
+                    false
+                }
+                Look::Waits => false,
             }
+        });
+        if let Some(broker) = self.brokers.get_mut(address) {
+            broker.ready = ready;
+            broker.lingering = lingering;
         }
         round
     }
 
-    /// The batch that the partition sends now: one again, or the next one, if it is due.
-    fn next_batch(&mut self, index: usize, quiet: bool, now: Instant) -> Option<(Ticket, Bytes)> {
+    /// What the partition sends now: a batch again, or the next one, if it is due.
+    fn look(&mut self, index: usize, quiet: bool, now: Instant) -> Look {
         let linger = self.options.linger;
         let wanted = self.accumulator.memory.is_wanted();
         let counters = &self.accumulator.counters;
-        let line = self.lines.get_mut(&index)?;
+        let Some(line) = self.lines.get_mut(&index) else {
+            return Look::Waits;
+        };
+        if let Some(retry_at) = line.retry_at.filter(|at| *at > now) {
+            self.paused.insert((retry_at, index));
+            return Look::Waits;
+        }
+        line.retry_at = None;
+        let Some((topic, epoch)) = line.leader else {
+            return Look::Waits;
+        };
+        let goes = |batch: Option<(Ticket, Bytes)>| match batch {
+            Some((ticket, bytes)) => {
+                Look::Goes(Chosen { line: index, topic, epoch, ticket, bytes })
+            }
+            None => Look::Waits,
+        };
         if let Some(ticket) = line.lineup.next_resend() {
             counters.retried();
-            return line.resend(ticket);
+            return goes(line.resend(ticket));
         }
         if line.requeued.is_empty() {
             match line.queue.ready() {
-                Ready::Nothing => return None,
+                Ready::Nothing => return Look::Waits,
                 Ready::Full => {}
                 Ready::Open(since) => {
                     let due_at = match linger {
@@ -206,22 +205,21 @@ impl Sender {
                         Some(linger) => since + linger,
                     };
                     if due_at > now {
-                        self.wake_at = self.wake_at.min(due_at);
-                        return None;
+                        return Look::Lingers(due_at);
                     }
                 }
             }
         }
         if line.lineup.needs_identity() && !self.identity.give(line) {
-            return None;
+            return Look::Waits;
         }
         if !line.lineup.can_admit() {
-            return None;
+            return Look::Waits;
         }
         if !line.requeued.is_empty() {
             counters.retried();
         }
-        line.admit(&self.accumulator)
+        goes(line.admit(&self.accumulator))
     }
 
     /// Puts the batches into as few requests as their sizes allow, and sends those.
@@ -311,25 +309,6 @@ impl Sender {
 }
 
 impl Line {
-    /// Whether there is nothing to send and nothing to wait for.
-    fn is_idle(&self) -> bool {
-        self.lineup.is_empty() && self.requeued.is_empty() && self.queue.ready() == Ready::Nothing
-    }
-
-    /// Whether another topic has its topic's name now.
-    fn is_replaced(&self, image: &Image) -> bool {
-        let known = image.topics.get(&self.queue.topic);
-        known.is_some_and(|topic| topic.id != self.queue.topic_id)
-    }
-
-    fn leader(&self, image: &Image) -> Option<(Arc<str>, Due)> {
-        let topic = image.topics.get(&self.queue.topic)?;
-        let leadership = topic.leadership(self.queue.partition)?;
-        let address = image.address(leadership.leader)?.clone();
-        let due = Due { line: self.queue.line, topic: topic.id, epoch: leadership.epoch };
-        Some((address, due))
-    }
-
     fn resend(&mut self, ticket: Ticket) -> Option<(Ticket, Bytes)> {
         let batch = self.lineup.resent(ticket)?;
         batch.attempts += 1;

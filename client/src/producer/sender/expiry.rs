@@ -23,6 +23,7 @@ impl Sender {
     /// Gives up what is past its deadline, and what belongs to a topic that is gone.
     pub(super) fn expire(&mut self, now: Instant) {
         let image = self.router.image();
+        self.mark_all();
         let active: Vec<_> = self.active.iter().copied().collect();
         for index in active {
             self.expire_line(index, now);

@@ -71,6 +71,7 @@ impl Sender {
 
     pub(super) fn identified(&mut self, outcome: Result<InitProducerResponse, AdminError>) {
         self.identity.running = false;
+        self.mark_all();
         match outcome {
             Ok(answer) => {
                 let identity = Identity { producer: answer.producer, epoch: answer.epoch };
