@@ -150,11 +150,15 @@ impl RecoveryMetrics {
 }
 
 impl SyncMetrics {
-    /// A group of `logs` reached stable storage in `took`.
-    pub fn synced(&self, logs: usize, took: Duration) {
+    /// The first log of a group of `logs` reached stable storage.
+    pub fn grouped(&self, logs: usize) {
         self.syncs.increment(1);
-        self.seconds.record_time(took);
         self.logs.record(u64::try_from(logs).unwrap_or(u64::MAX));
+    }
+
+    /// A whole group reached stable storage in `time`.
+    pub fn took(&self, time: Duration) {
+        self.seconds.record_time(time);
     }
 
     /// Of those that wait for a sync or are being synced, one lane has `now` logs instead of `before`.

@@ -3,14 +3,15 @@
 //! There are two lanes, each with a thread: one for `synced` topics, whose producers wait, and one for `replicated` topics,
 //! whose bytes may wait, and whose syncs bring so much to the disk that no producer should wait for one of them. In a lane one
 //! round of syncs is in flight; what is appended meanwhile joins the next. A round with many logs is shared among a few
-//! threads, since the file system merges commits that come together. After a failed sync the directory is offline and
-//! nothing is synced any more.
+//! threads, since the file system merges commits that come together; each log's end is published as soon as its own sync is
+//! done. After a failed sync the directory is offline and nothing is synced any more.
 //!
 //! A log may be known to both lanes, when its topic was altered: whoever syncs it takes its flag down first, and so covers
 //! what the other was told.
 
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -21,7 +22,7 @@ use thalweg_storage::{FlushLimits, GroupCommit, LogDir, SyncResult, Urgency};
 use super::announced::Level;
 use super::high_watermark::Durability;
 use super::partition::Partition;
-use crate::base::{Clock, Tasks};
+use crate::base::{Clock, Monotonic, Tasks, share_out};
 use crate::metrics::SyncMetrics;
 
 /// Tells the flusher of one directory what is to be synced. Cheap to clone.
@@ -52,7 +53,16 @@ struct State {
     commit: GroupCommit<TopicPartition>,
     /// The partitions that the group commit knows of.
     partitions: HashMap<TopicPartition, Arc<Partition>>,
+    round: Tally,
     stopping: bool,
+}
+
+/// How far the round in flight is; all zero between two.
+#[derive(Debug, Default)]
+struct Tally {
+    logs: usize,
+    done: usize,
+    began: Monotonic,
 }
 
 /// The flusher's threads; they end with [`Worker::stop`].
@@ -62,11 +72,11 @@ pub struct Worker {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// So many logs are worth a thread: starting one costs about a tenth of a sync.
+const LOGS_PER_THREAD_MIN: usize = 2;
+
 /// One of the lanes.
 type LaneOf = fn(&Shared) -> &Lane;
-
-/// A partition of a round, and what its sync came to.
-type Synced = (Arc<Partition>, io::Result<Offset>);
 
 impl Flusher {
     /// Starts the threads for `dir`; a round with many logs is shared among `threads_max` threads. `tasks` hears of a
@@ -91,10 +101,10 @@ impl Flusher {
                 let _watch = OfflineOnPanic { dir: &dir, shared: &shared };
                 let lane = lane(&shared);
                 while let Some(round) = lane.next_round(&*shared.clock) {
-                    let began = shared.clock.now();
-                    let results = sync_all(&round, threads_max);
-                    shared.metrics.synced(round.len(), shared.clock.now().since(began));
-                    shared.finish(lane, &dir, results);
+                    let threads = (round.len() / LOGS_PER_THREAD_MIN).clamp(1, threads_max.max(1));
+                    share_out(&round, threads, |partition| {
+                        shared.finish(lane, &dir, partition, &sync_one(partition));
+                    });
                 }
             });
             match thread {
@@ -200,49 +210,57 @@ impl Shared {
     }
 
     /// Publishes what was synced; a failure takes the directory offline for good.
-    fn finish(&self, lane: &Lane, dir: &LogDir, results: Vec<Synced>) {
-        let mut outcomes = Vec::with_capacity(results.len());
-        for (partition, result) in &results {
-            outcomes.push((
-                partition.at(),
-                match result {
-                    // It failed meanwhile, by a write for example: nothing is acknowledged any more.
-                    Ok(_) if dir.is_offline() && !planted(Defect::RetryFailedSync) => {
-                        SyncResult::Failed
-                    }
-                    Ok(_) => SyncResult::Synced,
-                    Err(error) => {
-                        self.metrics.failed();
-                        dir.failed(&format!("sync of {partition}"), error);
-                        SyncResult::Failed
-                    }
-                },
-            ));
-        }
-        let mut state = lane.lock();
-        let published = state.commit.finished(outcomes);
-        let has_failed = state.commit.has_failed();
-        let before = state.partitions.len();
-        for (partition, _) in &results {
-            // It may be due again although nothing was announced since: by its bytes, before its turn came.
-            if !state.commit.is_dirty(&partition.at()) {
-                state.partitions.remove(&partition.at());
+    fn finish(
+        &self,
+        lane: &Lane,
+        dir: &LogDir,
+        partition: &Partition,
+        result: &io::Result<Offset>,
+    ) {
+        let outcome = match result {
+            // It failed meanwhile, by a write for example: nothing is acknowledged any more.
+            Ok(_) if dir.is_offline() && !planted(Defect::RetryFailedSync) => SyncResult::Failed,
+            Ok(_) => SyncResult::Synced,
+            Err(error) => {
+                self.metrics.failed();
+                dir.failed(&format!("sync of {partition}"), error);
+                SyncResult::Failed
             }
+        };
+        let at = partition.at();
+        let mut state = lane.lock();
+        let is_published = !state.commit.finished([(at, outcome)]).is_empty();
+        let has_failed = state.commit.has_failed();
+        // It may be due again although nothing was announced since: by its bytes, before its turn came.
+        if !state.commit.is_dirty(&at) {
+            let before = state.partitions.len();
+            state.partitions.remove(&at);
+            self.metrics.queued(before, state.partitions.len());
         }
-        self.metrics.queued(before, state.partitions.len());
+        state.round.done(&self.metrics, &*self.clock);
         drop(state);
         if has_failed {
             // No round begins any more, in this lane or, as the directory is offline, with a good end in the other: those
             // who joined meanwhile are told as well.
             self.abandon();
         }
-        for (partition, result) in results {
-            match result {
-                Ok(end) if published.iter().any(|flush| flush.log == partition.at()) => {
-                    partition.synced(end);
-                }
-                _ => partition.waiters().fail(),
-            }
+        match result {
+            Ok(end) if is_published => partition.synced(*end),
+            _ => partition.waiters().fail(),
+        }
+    }
+}
+
+impl Tally {
+    /// One more log is done. The round is counted before anybody hears of its first log, and its time before they hear of
+    /// its last.
+    fn done(&mut self, metrics: &SyncMetrics, clock: &dyn Clock) {
+        self.done += 1;
+        if self.done == 1 {
+            metrics.grouped(self.logs);
+        }
+        if self.done == self.logs {
+            metrics.took(clock.now().since(self.began));
         }
     }
 }
@@ -250,7 +268,8 @@ impl Shared {
 impl Lane {
     fn new(limits: FlushLimits) -> Self {
         let commit = GroupCommit::new(limits);
-        let state = State { commit, partitions: HashMap::new(), stopping: false };
+        let state =
+            State { commit, partitions: HashMap::new(), round: Tally::default(), stopping: false };
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
@@ -265,7 +284,9 @@ impl Lane {
                 let partition = |flush: &thalweg_storage::Flush<TopicPartition>| {
                     state.partitions.get(&flush.log).map(Arc::clone)
                 };
-                return Some(round.iter().filter_map(partition).collect());
+                let round: Vec<_> = round.iter().filter_map(partition).collect();
+                state.round = Tally { logs: round.len(), done: 0, began: clock.now() };
+                return Some(round);
             }
             if state.stopping {
                 return None;
@@ -298,41 +319,15 @@ impl State {
     }
 }
 
-/// Syncs each partition's log; several at a time when there are many.
-fn sync_all(round: &[Arc<Partition>], threads_max: usize) -> Vec<Synced> {
-    /// So many logs are worth a thread: starting one costs about a tenth of a sync.
-    const LOGS_PER_THREAD_MIN: usize = 2;
-    let threads = (round.len() / LOGS_PER_THREAD_MIN).clamp(1, threads_max.max(1));
-    if threads == 1 {
-        return round.iter().map(sync_one).collect();
-    }
-    let share = round.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = round
-            .chunks(share)
-            .map(|part| scope.spawn(move || part.iter().map(sync_one).collect::<Vec<_>>()))
-            .collect();
-        let results = workers.into_iter().zip(round.chunks(share));
-        results
-            .flat_map(|(worker, part)| {
-                // A sync that panicked is a sync that failed.
-                worker.join().unwrap_or_else(|_| {
-                    let failed = |at: &Arc<Partition>| {
-                        (Arc::clone(at), Err(io::Error::other("the sync has panicked")))
-                    };
-                    part.iter().map(failed).collect()
-                })
-            })
-            .collect()
-    })
-}
-
-fn sync_one(partition: &Arc<Partition>) -> Synced {
+/// Syncs the partition's log. A sync that panicked is a sync that failed.
+fn sync_one(partition: &Arc<Partition>) -> io::Result<Offset> {
     // Before the end is captured: an append from here on announces itself again.
     partition.dirty.take();
-    let mut result = partition.reader().sync();
+    let sync = || catch_unwind(AssertUnwindSafe(|| partition.reader().sync()));
+    let sync = || sync().unwrap_or_else(|_| Err(io::Error::other("the sync has panicked")));
+    let mut result = sync();
     if result.is_err() && planted(Defect::RetryFailedSync) {
-        result = partition.reader().sync();
+        result = sync();
     }
-    (Arc::clone(partition), result)
+    result
 }

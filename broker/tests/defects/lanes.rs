@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thalweg_client::{Acks, Client, NewTopic, Producer, Record};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, TOPIC};
 
 /// No single step takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,6 +83,48 @@ fn a_log_that_is_due_again_before_its_turn_in_a_round_stops_no_later_round() {
         a_sync_begins();
     });
     // Nothing waits for the test any more.
+    drop(end);
+}
+
+#[test]
+fn nobody_waits_for_the_sync_of_a_log_that_is_not_theirs() {
+    let mut machine = Machine::start();
+    machine.create_topic(2, &[]);
+    // The first sync of a log brings its file and its folder, each later one its file.
+    machine.publish(0, "before");
+    machine.publish(1, "before");
+    let (enter, entered) = channel();
+    let (end, ended) = channel::<()>();
+    let ended = Mutex::new(ended);
+    machine.disk.during_sync(move || {
+        if std::thread::current().name() == Some("flusher") && enter.send(()).is_ok() {
+            ended.lock().unwrap().recv_timeout(PATIENCE).unwrap_or_default();
+        }
+    });
+    let a_sync_begins = || entered.recv_timeout(PATIENCE).expect("a sync");
+    let publish = |partition: i32| {
+        let client = machine.client();
+        machine.spawn(async move {
+            let producer = client.producer().build().await.unwrap();
+            let record = Record::to(TOPIC).partition(partition).value("after");
+            producer.send(record).await.unwrap().await.unwrap()
+        })
+    };
+    let first = publish(0);
+    a_sync_begins();
+    // Both join the next round, which one thread syncs in this order.
+    let (mine, others) = (publish(0), publish(1));
+    let directory = r#"thalweg_sync_queue_logs{directory="/data"}"#;
+    Machine::until("both wait", || machine.metric(directory) == Some(2.0));
+    end.send(()).unwrap();
+    machine.run(first).unwrap();
+    a_sync_begins();
+    end.send(()).unwrap();
+    a_sync_begins();
+    machine.run(mine).expect("its sync is done");
+    assert!(!others.is_finished());
+    end.send(()).unwrap();
+    machine.run(others).unwrap();
     drop(end);
 }
 

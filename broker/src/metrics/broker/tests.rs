@@ -61,7 +61,8 @@ fn every_line_is_one_that_prometheus_reads() {
     let metrics = metrics(10, 10);
     let _topic = metrics.topic(&topic("events"));
     let directory = metrics.directory(Path::new("/data/with \"quotes\" and \\"));
-    directory.syncs.synced(3, Duration::from_millis(2));
+    directory.syncs.grouped(3);
+    directory.syncs.took(Duration::from_millis(2));
     let text = metrics.render();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (series, number) = line.rsplit_once(' ').unwrap();
