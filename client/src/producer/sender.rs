@@ -55,6 +55,7 @@ enum Event {
 /// A produce request in flight.
 struct Sent {
     address: Arc<str>,
+    begun: Instant,
     bytes: usize,
     /// Its batches, in the order of the request.
     batches: Vec<(TopicId, usize, Ticket)>,
@@ -81,6 +82,9 @@ struct Line {
 struct Broker {
     requests_in_flight: usize,
     bytes_in_flight: usize,
+    /// How long a request takes, as a running mean.
+    latency: Duration,
+    last_request: Option<Instant>,
     connecting: bool,
     backoff: Backoff,
     retry_at: Option<Instant>,

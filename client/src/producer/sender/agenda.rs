@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thalweg_protocol::{LeaderEpoch, TopicId};
 
@@ -73,12 +74,19 @@ impl Broker {
         Self {
             requests_in_flight: 0,
             bytes_in_flight: 0,
+            latency: Duration::ZERO,
+            last_request: None,
             connecting: false,
             backoff,
             retry_at: None,
             ready: BTreeSet::new(),
             lingering: BTreeSet::new(),
         }
+    }
+
+    /// A request was answered after `latency`; the mean follows slowly.
+    pub(super) fn answered(&mut self, latency: Duration) {
+        self.latency = (self.latency * 7 + latency) / 8;
     }
 
     /// Those whose batches have lingered until `now` are looked at again; without a time all are.

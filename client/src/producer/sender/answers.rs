@@ -26,6 +26,7 @@ impl Sender {
         if let Some(broker) = self.brokers.get_mut(&sent.address) {
             broker.requests_in_flight = broker.requests_in_flight.saturating_sub(1);
             broker.bytes_in_flight = broker.bytes_in_flight.saturating_sub(sent.bytes);
+            broker.answered(now() - sent.begun);
         }
         self.accumulator.counters.answered(sent.batches.len());
         match answer {

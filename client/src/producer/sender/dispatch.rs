@@ -10,7 +10,7 @@ use thalweg_protocol::{LeaderEpoch, TopicId};
 use super::super::batch::Batch;
 use super::super::queue::Ready;
 use super::super::sequence::Ticket;
-use super::{Event, Line, Sender, Sent};
+use super::{Broker, Event, Line, Sender, Sent};
 use crate::clock::{Instant, now};
 use crate::connection::Connection;
 use crate::error::CallError;
@@ -21,6 +21,9 @@ const NATURAL_LINGER: Duration = Duration::from_millis(5);
 
 /// Requests in flight to one broker: more would wait in its queue.
 const REQUESTS_MAX: usize = 32;
+
+/// Timers are not exact enough for less than this.
+const DISTANCE_MIN: Duration = Duration::from_micros(500);
 
 /// Bytes of records in one request, unless one batch is larger.
 const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -77,12 +80,17 @@ impl Sender {
             }
             return;
         };
+        let requests_max = requests_max(&connection);
+        if let Some(at) = broker.paced(requests_max).filter(|at| *at > now) {
+            self.wake_at = self.wake_at.min(at);
+            return;
+        }
         // Nothing in flight: whoever has something may go at once.
         let mut quiet = broker.requests_in_flight == 0;
         let has_waited = quiet || self.accumulator.memory.is_wanted();
         broker.rouse(if has_waited { None } else { Some(now) });
         loop {
-            let round = self.choose(address, &connection, quiet, now);
+            let round = self.choose(address, &connection, requests_max, quiet, now);
             if round.is_empty() {
                 break;
             }
@@ -125,15 +133,13 @@ impl Sender {
         &mut self,
         address: &Arc<str>,
         connection: &Connection,
+        requests_max: usize,
         quiet: bool,
         now: Instant,
     ) -> Vec<Chosen> {
         let mut round = Vec::new();
         let bytes_max =
             usize::try_from(connection.hello().bytes_in_flight_max).unwrap_or(usize::MAX).max(1);
-        let requests_max = usize::try_from(connection.hello().requests_in_flight_max / 2)
-            .unwrap_or(usize::MAX)
-            .clamp(1, REQUESTS_MAX);
         let Some(broker) = self.brokers.get_mut(address) else {
             return round;
         };
@@ -242,8 +248,10 @@ impl Sender {
     }
 
     fn send(&mut self, address: &Arc<str>, connection: &Arc<Connection>, chosen: Vec<Chosen>) {
+        let begun = now();
         let sent = Sent {
             address: address.clone(),
+            begun,
             bytes: chosen.iter().map(|chosen| chosen.bytes.len()).sum(),
             batches: chosen
                 .iter()
@@ -256,6 +264,7 @@ impl Sender {
         if let Some(broker) = self.brokers.get_mut(address) {
             broker.requests_in_flight += 1;
             broker.bytes_in_flight += sent.bytes;
+            broker.last_request = Some(begun);
         }
         self.accumulator.counters.sent(sent.batches.len());
         match connection.begin(&request, timeout, answered) {
@@ -305,6 +314,27 @@ impl Sender {
                 broker.retry_at = Some(now + broker.backoff.next(fastrand::f64()));
             }
         }
+    }
+}
+
+/// How many requests may be in flight over the connection; half of what the broker allows is left to others.
+fn requests_max(connection: &Connection) -> usize {
+    let allowed = usize::try_from(connection.hello().requests_in_flight_max / 2);
+    allowed.unwrap_or(usize::MAX).clamp(1, REQUESTS_MAX)
+}
+
+impl Broker {
+    /// When the next request may go.
+    ///
+    /// While few are in flight that is at once. Else they keep a distance at which as many as may be in flight spread over
+    /// the time that one takes: where each takes long, as with a thousand logs to sync, they would all be gone with a batch
+    /// each after a moment, and what comes next would wait for their answers, and then for its own.
+    fn paced(&self, requests_max: usize) -> Option<Instant> {
+        let distance = self.latency / u32::try_from(requests_max).unwrap_or(u32::MAX);
+        if self.requests_in_flight < requests_max / 4 || distance < DISTANCE_MIN {
+            return None;
+        }
+        Some(self.last_request? + distance)
     }
 }
 
