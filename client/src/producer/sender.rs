@@ -10,6 +10,7 @@
 
 mod agenda;
 mod answers;
+mod broker;
 mod dispatch;
 mod expiry;
 mod identity;
@@ -26,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use self::broker::Broker;
 use super::accumulator::Accumulator;
 use super::batch::Batch;
 use super::options::ProducerOptions;
@@ -76,22 +78,6 @@ struct Line {
     /// Since when the brokers say that there is no such topic.
     missing_since: Option<Instant>,
     last_trouble: String,
-}
-
-/// One broker as the sender sees it.
-struct Broker {
-    requests_in_flight: usize,
-    bytes_in_flight: usize,
-    /// How long a request takes, as a running mean.
-    latency: Duration,
-    last_request: Option<Instant>,
-    connecting: bool,
-    backoff: Backoff,
-    retry_at: Option<Instant>,
-    /// Partitions that may have something for it.
-    ready: BTreeSet<usize>,
-    /// Partitions whose open batch may grow, and until when.
-    lingering: BTreeSet<(Instant, usize)>,
 }
 
 /// What failed since the last flush.

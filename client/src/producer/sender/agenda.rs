@@ -6,17 +6,15 @@
 //! Invariant: a partition that could send something is marked, ready at its leader, lingering there, or paused; one that
 //! only waits for answers, for its producer's identity or for a leader is in none of these, and is marked when that comes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thalweg_protocol::{LeaderEpoch, TopicId};
 
 use super::super::queue::Ready;
-use super::{Broker, Line, Sender};
+use super::broker::Broker;
+use super::{Line, Sender};
 use crate::clock::Instant;
 use crate::metadata::Image;
-use crate::retry::Backoff;
 
 impl Sender {
     /// Something happened to the partition: it is looked at in the next turn.
@@ -66,37 +64,6 @@ impl Sender {
         for queue in replaced {
             self.topic_replaced(&queue.topic, queue.topic_id);
         }
-    }
-}
-
-impl Broker {
-    const fn new(backoff: Backoff) -> Self {
-        Self {
-            requests_in_flight: 0,
-            bytes_in_flight: 0,
-            latency: Duration::ZERO,
-            last_request: None,
-            connecting: false,
-            backoff,
-            retry_at: None,
-            ready: BTreeSet::new(),
-            lingering: BTreeSet::new(),
-        }
-    }
-
-    /// A request was answered after `latency`; the mean follows slowly.
-    pub(super) fn answered(&mut self, latency: Duration) {
-        self.latency = (self.latency * 7 + latency) / 8;
-    }
-
-    /// Those whose batches have lingered until `now` are looked at again; without a time all are.
-    pub(super) fn rouse(&mut self, now: Option<Instant>) {
-        let later = match now {
-            Some(now) => self.lingering.split_off(&(now, usize::MAX)),
-            None => BTreeSet::new(),
-        };
-        let over = std::mem::replace(&mut self.lingering, later);
-        self.ready.extend(over.into_iter().map(|(_, index)| index));
     }
 }
 

@@ -10,7 +10,7 @@ use thalweg_protocol::{LeaderEpoch, TopicId};
 use super::super::batch::Batch;
 use super::super::queue::Ready;
 use super::super::sequence::Ticket;
-use super::{Broker, Event, Line, Sender, Sent};
+use super::{Event, Line, Sender, Sent};
 use crate::clock::{Instant, now};
 use crate::connection::Connection;
 use crate::error::CallError;
@@ -21,9 +21,6 @@ const NATURAL_LINGER: Duration = Duration::from_millis(5);
 
 /// Requests in flight to one broker: more would wait in its queue.
 const REQUESTS_MAX: usize = 32;
-
-/// Timers are not exact enough for less than this.
-const DISTANCE_MIN: Duration = Duration::from_micros(500);
 
 /// Bytes of records in one request, unless one batch is larger.
 const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -321,21 +318,6 @@ impl Sender {
 fn requests_max(connection: &Connection) -> usize {
     let allowed = usize::try_from(connection.hello().requests_in_flight_max / 2);
     allowed.unwrap_or(usize::MAX).clamp(1, REQUESTS_MAX)
-}
-
-impl Broker {
-    /// When the next request may go.
-    ///
-    /// While few are in flight that is at once. Else they keep a distance at which as many as may be in flight spread over
-    /// the time that one takes: where each takes long, as with a thousand logs to sync, they would all be gone with a batch
-    /// each after a moment, and what comes next would wait for their answers, and then for its own.
-    fn paced(&self, requests_max: usize) -> Option<Instant> {
-        let distance = self.latency / u32::try_from(requests_max).unwrap_or(u32::MAX);
-        if self.requests_in_flight < requests_max / 4 || distance < DISTANCE_MIN {
-            return None;
-        }
-        Some(self.last_request? + distance)
-    }
 }
 
 impl Line {
