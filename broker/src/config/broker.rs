@@ -135,7 +135,7 @@ settings! {
         /// The system allows a process 65530 maps unless told otherwise.
         maps_max: u32 = 32_768, Allowed::Count(64, 10_000_000);
         /// Threads per data folder that bring files to stable storage at the same time.
-        flush_threads: u32 = 8, Allowed::Count(1, 256);
+        flush_threads: u32 = 16, Allowed::Count(1, 256);
         /// How often recovery points and log starts are written down; bounds what a restart after a crash
         /// reads again.
         checkpoint_interval_ms: Millis = Millis::seconds(1),
