@@ -29,6 +29,7 @@ fn append(criterion: &mut Criterion) {
         for is_written_back in [false, true] {
             write_or_store(&mut group, &bytes, is_written_back);
         }
+        write_to_new_pages(&mut group, &bytes);
         log_append(&mut group, &bytes);
         group.finish();
     }
@@ -49,6 +50,23 @@ fn bare_write(group: &mut Group<'_>, bytes: &Bytes) {
     });
     sync_after(group, "bare write and sync (control)", |()| {
         file.write_all_at(bytes, 0).and_then(|()| File::sync_data(&file)).is_ok()
+    });
+}
+
+/// What a log's append is compared with: it, too, always writes behind the end of its file, and begins anew as often.
+fn write_to_new_pages(group: &mut Group<'_>, bytes: &Bytes) {
+    let Ok(file) = tempfile::tempfile() else { return };
+    let mut position = 0;
+    group.bench_function("write behind the end (control)", |bencher| {
+        bencher.iter(|| {
+            if position > FILE_BYTES {
+                position = 0;
+                file.set_len(0)?;
+            }
+            let written = file.write_all_at(bytes, position);
+            position += bytes.len() as u64;
+            written
+        });
     });
 }
 
