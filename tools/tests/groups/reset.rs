@@ -116,7 +116,7 @@ fn what_must_not_be_done_is_refused_with_who_is_in_the_way() {
     broker.run(&["group", "delete", "g"]).failed(2, &["--yes", "group g with its"]);
     broker.run(&["group", "delete", "g", "--yes"]).failed(1, &["group not empty"]);
     let offsets = ["group", "delete-offsets", "g", "--topic", "earthquakes:0", "--yes"];
-    broker.run(&offsets).failed(1, &["group not empty"]);
+    broker.run(&offsets).failed(1, &["group not empty", "subscribed to topic earthquakes;"]);
     let listed = broker.run(&["group", "list", "--output", "json"]).good().json();
     assert_eq!((&listed[0]["group"], &listed[0]["members"]), (&"g".into(), &1.into()));
 

@@ -99,10 +99,10 @@ pub enum GroupError {
         groups: usize,
     },
     /// The note with an offset is too long.
-    #[error("{at}: the metadata has {bytes} bytes, at most {max} are kept")]
+    #[error("{name}: the metadata has {bytes} bytes, at most {max} are kept")]
     MetadataTooLarge {
-        /// The partition.
-        at: TopicPartition,
+        /// The partition, by its topic's name.
+        name: String,
         /// Its bytes.
         bytes: usize,
         /// What is allowed.
@@ -132,10 +132,10 @@ pub enum GroupError {
         timeout_ms: u32,
     },
     /// The offset lies beyond the end of the log.
-    #[error("{at}: offset {offset} is beyond the end of the log, {log_end}")]
+    #[error("{name}: offset {offset} is beyond the end of the log, {log_end}")]
     OffsetBeyondEnd {
-        /// The partition.
-        at: TopicPartition,
+        /// The partition, by its topic's name.
+        name: String,
         /// The offset.
         offset: Offset,
         /// The log's end.
@@ -143,11 +143,11 @@ pub enum GroupError {
     },
     /// The member does not own the partition.
     #[error(
-        "{at}: member {member:?} does not own it in epoch {epoch}; the group is at {group_epoch}"
+        "{name}: member {member:?} does not own it in epoch {epoch}; the group is at {group_epoch}"
     )]
     NotOwned {
-        /// The partition.
-        at: TopicPartition,
+        /// The partition, by its topic's name.
+        name: String,
         /// The member.
         member: String,
         /// Its epoch.
@@ -162,18 +162,18 @@ pub enum GroupError {
         at: TopicPartition,
     },
     /// The topic has fewer partitions.
-    #[error("{at}: the topic has no such partition")]
+    #[error("{name}: the topic has no such partition")]
     UnknownPartition {
-        /// The partition.
-        at: TopicPartition,
+        /// The partition, by its topic's name.
+        name: String,
     },
     /// A live group reads the topic.
-    #[error("{at}: group {group:?} is subscribed to the topic and has members; stop them first")]
+    #[error("group {group:?} has members and is subscribed to topic {topic}; stop them first")]
     Subscribed {
-        /// The partition.
-        at: TopicPartition,
         /// The group.
         group: String,
+        /// The topic's name.
+        topic: String,
     },
     /// The group is of the other kind.
     #[error("group {group:?} is a classic group")]

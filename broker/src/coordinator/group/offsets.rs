@@ -83,22 +83,34 @@ impl Groups {
         let facts = moment.topics.with_id(at.topic).ok_or(GroupError::UnknownTopic { at })?;
         let number = usize::try_from(at.partition.get()).unwrap_or(usize::MAX);
         if number >= facts.partitions {
-            return Err(GroupError::UnknownPartition { at });
+            return Err(GroupError::UnknownPartition { name: moment.name_of_partition(at) });
         }
         if item.offset < Offset::ZERO {
             return Err(GroupError::InvalidRequest {
                 group: commit.group.clone(),
-                what: format!("{at}: offset {} is below 0", item.offset),
+                what: format!(
+                    "{}: offset {} is below 0",
+                    moment.name_of_partition(at),
+                    item.offset
+                ),
             });
         }
         let (bytes, max) = (item.metadata.len(), self.options.metadata_bytes_max);
         if bytes > max {
-            return Err(GroupError::MetadataTooLarge { at, bytes, max });
+            return Err(GroupError::MetadataTooLarge {
+                name: moment.name_of_partition(at),
+                bytes,
+                max,
+            });
         }
         if let Some(log_end) = moment.topics.log_end(at)
             && item.offset > log_end
         {
-            return Err(GroupError::OffsetBeyondEnd { at, offset: item.offset, log_end });
+            return Err(GroupError::OffsetBeyondEnd {
+                name: moment.name_of_partition(at),
+                offset: item.offset,
+                log_end,
+            });
         }
         let owns = |group: &Group| {
             group.owners.get(&at).is_some_and(|owner| **owner == *commit.member)
@@ -109,7 +121,7 @@ impl Groups {
             && !owns(group)
         {
             return Err(GroupError::NotOwned {
-                at,
+                name: moment.name_of_partition(at),
                 member: commit.member.clone(),
                 epoch: commit.epoch,
                 group_epoch: group.epoch(),
@@ -165,6 +177,7 @@ impl Groups {
     pub(super) fn delete_offsets(
         &mut self,
         delete: &DeleteOffsets,
+        moment: &Moment<'_>,
     ) -> Result<Each<()>, GroupError> {
         check_group(&delete.group)?;
         check_count(&delete.group, delete.partitions.len())?;
@@ -177,8 +190,8 @@ impl Groups {
         let mut each = Vec::with_capacity(delete.partitions.len());
         for (at, is_read) in delete.partitions.iter().copied().zip(read) {
             if is_read {
-                let group = delete.group.clone();
-                each.push((at, Err(GroupError::Subscribed { at, group })));
+                let (group, topic) = (delete.group.clone(), moment.name_of_topic(at.topic));
+                each.push((at, Err(GroupError::Subscribed { group, topic })));
                 continue;
             }
             self.forget_offset(&name, at);

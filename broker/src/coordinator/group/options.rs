@@ -118,3 +118,15 @@ pub struct Moment<'a> {
     /// Members that these have.
     pub members_elsewhere: usize,
 }
+
+impl Moment<'_> {
+    /// A topic as people know it; one that is gone has only its id.
+    pub(super) fn name_of_topic(&self, id: TopicId) -> String {
+        self.topics.name_of(id).map_or_else(|| id.to_string(), str::to_owned)
+    }
+
+    /// A partition as people know it.
+    pub(super) fn name_of_partition(&self, at: TopicPartition) -> String {
+        format!("{}-{}", self.name_of_topic(at.topic), at.partition)
+    }
+}

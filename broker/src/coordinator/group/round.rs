@@ -64,7 +64,7 @@ impl Groups {
             }
             Request::Delete(name) => Step::Answered(self.delete(&name).map(|()| Answer::Deleted)),
             Request::DeleteOffsets(delete) => {
-                Step::Answered(self.delete_offsets(&delete).map(Answer::Done))
+                Step::Answered(self.delete_offsets(&delete, moment).map(Answer::Done))
             }
             Request::Describe(name) => Step::Describe(name),
             Request::List(states) => Step::List(states),
