@@ -21,8 +21,16 @@ pub struct ConnectionMetrics {
     pub open_max: Gauge,
     /// Memory that large requests hold while they arrive, in bytes.
     pub request_memory_bytes: Gauge,
+    /// What they may hold, in bytes, and as much again those that wait.
+    pub request_memory_max_bytes: Gauge,
     /// Times that a connection waited for memory.
     pub request_memory_waits: Counter,
+    /// Memory that requests hold while they wait for their answer, in bytes.
+    pub waiting_memory_bytes: Gauge,
+    /// Memory of large answers that are not taken yet, in bytes.
+    pub answer_memory_bytes: Gauge,
+    /// What these may hold, in bytes.
+    pub answer_memory_max_bytes: Gauge,
 }
 
 /// One more while it is held.
@@ -55,7 +63,11 @@ impl ConnectionMetrics {
             sent_bytes: registry.counter(names::SENT_BYTES, &[]),
             requests_in_flight: registry.gauge(names::REQUESTS_IN_FLIGHT, &[]),
             request_memory_bytes: registry.gauge(names::REQUEST_MEMORY, &[]),
+            request_memory_max_bytes: registry.gauge(names::REQUEST_MEMORY_MAX, &[]),
             request_memory_waits: registry.counter(names::REQUEST_MEMORY_WAITS, &[]),
+            waiting_memory_bytes: registry.gauge(names::WAITING_MEMORY, &[]),
+            answer_memory_bytes: registry.gauge(names::ANSWER_MEMORY, &[]),
+            answer_memory_max_bytes: registry.gauge(names::ANSWER_MEMORY_MAX, &[]),
         }
     }
 

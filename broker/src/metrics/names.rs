@@ -179,8 +179,16 @@ metrics! {
         "Those of them that wait: to be committed, for records to read, for a disk, for the metadata.";
     REQUEST_MEMORY = Gauge, "thalweg_request_memory_bytes", Bytes, [],
         "Memory that large requests hold while they arrive; small ones are not counted.";
+    REQUEST_MEMORY_MAX = Gauge, "thalweg_request_memory_max_bytes", Bytes, [],
+        "What `limits.request_memory_bytes_max` allows requests that arrive, and as much again those that wait.";
     REQUEST_MEMORY_WAITS = Counter, "thalweg_request_memory_waits_total", Count, [],
         "Times that a connection waited because requests held all memory allowed.";
+    WAITING_MEMORY = Gauge, "thalweg_waiting_request_memory_bytes", Bytes, [],
+        "Memory that requests hold while they wait for their answer, at least 1 KiB each.";
+    ANSWER_MEMORY = Gauge, "thalweg_answer_memory_bytes", Bytes, [],
+        "Memory of large answers that clients have not taken yet; records are not counted.";
+    ANSWER_MEMORY_MAX = Gauge, "thalweg_answer_memory_max_bytes", Bytes, [],
+        "What `limits.answer_memory_bytes_max` allows them.";
     MALFORMED = Counter, "thalweg_malformed_requests_total", Count, ["door"],
         "Requests that could not be read.";
 

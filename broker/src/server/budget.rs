@@ -28,9 +28,14 @@ impl Budget {
         self.bytes_max
     }
 
+    /// How many bytes are taken now.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Whether something is left.
     pub(crate) fn has_room(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) < self.bytes_max
+        self.taken() < self.bytes_max
     }
 
     /// A part of so many bytes, if that is left.
@@ -65,6 +70,7 @@ mod tests {
         assert!(budget.try_take(usize::MAX).is_none());
         let second = budget.take(5);
         assert!(!budget.has_room());
+        assert_eq!(budget.taken(), 12);
         drop(first);
         assert!(budget.has_room() && budget.try_take(5).is_some());
         drop(second);

@@ -26,7 +26,7 @@ use crate::api::{ReadPool, Services};
 use crate::base::{Clock, Readiness, SystemClock, Tasks};
 use crate::config::BrokerConfig;
 use crate::coordinator::{Coordinator, CoordinatorOptions};
-use crate::metrics::{Metrics, amount};
+use crate::metrics::Metrics;
 use crate::partition::{
     Compactor, CompactorHandle, CompactorOptions, Inflater, InflaterWorker, Maintenance,
     MaintenanceOptions, Scrub, ScrubOptions, Table,
@@ -37,7 +37,7 @@ use directories::{
     DirectoryWorkers, descriptors_max, open_directories, run_directories, watch_directories,
 };
 pub use error::StartError;
-use figures::show_figures;
+use figures::{show_figures, show_limits};
 use join::{Membership, join};
 use sockets::{Sockets, bind_all, bind_one, listener_name};
 
@@ -334,10 +334,7 @@ impl Parts {
             stop: self.stop.clone(),
         });
         let limits = Arc::new(self.limits());
-        self.metrics.connections.open_max.set(amount(limits.connections_max as u64));
-        let (granted, shown) =
-            (Arc::clone(&limits), self.metrics.connections.request_memory_bytes.clone());
-        self.metrics.before_render(move || shown.set(amount(granted.granted_bytes() as u64)));
+        show_limits(&limits, &self.metrics);
         let requests = Arc::new(RequestCounts::new(&self.metrics));
         let complaints = Arc::new(Complaints::default());
         for (place, (listener, socket, _)) in sockets.into_iter().enumerate() {

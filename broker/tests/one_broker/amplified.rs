@@ -13,6 +13,8 @@ use crate::bad_input::{Raw, good_batch, long_poll, produce, request};
 use crate::limits::http;
 use crate::support::{Fixture, create, within};
 
+const MIB: f64 = 1_048_576.0;
+
 async fn topic(fixture: &Fixture, name: &str, partitions: i32) -> TopicId {
     let client = fixture.client();
     create(&client, name, partitions, &[]).await;
@@ -154,6 +156,8 @@ async fn a_group_is_described_once() {
 /// Each connection may leave an answer unread; together they hold no more than was set.
 #[tokio::test]
 async fn large_answers_that_nobody_takes_leave_memory_to_others() {
+    const ANSWERS: &str = "thalweg_answer_memory_bytes";
+    const ANSWERS_MAX: &str = "thalweg_answer_memory_max_bytes";
     let fixture = Fixture::start_with(|config| {
         config.limits.answer_bytes_max = ByteSize::mib(1);
         config.limits.answer_memory_bytes_max = ByteSize::mib(1);
@@ -179,6 +183,8 @@ async fn large_answers_that_nobody_takes_leave_memory_to_others() {
     })
     .await;
     assert_eq!(refused.code, ErrorCode::Overloaded, "{refused}");
+    let (held, max) = (figure(&fixture, ANSWERS).await, figure(&fixture, ANSWERS_MAX).await);
+    assert!(held > 0.0 && held <= max && max == MIB, "{held} of {max} bytes are held");
     // Small answers go on, and large ones as soon as those who did not read are gone.
     other.send(&request(2, &described("told", 1))).await;
     let (header, _) = other.answer::<DescribeTopicsResponse>().await.unwrap();
@@ -194,12 +200,14 @@ async fn large_answers_that_nobody_takes_leave_memory_to_others() {
         }
     })
     .await;
+    within(async { while figure(&fixture, ANSWERS).await > 0.0 {} }).await;
 }
 
 /// A connection that has nothing waiting is always let in, however many others wait.
 #[tokio::test]
 async fn requests_that_wait_are_bounded_over_all_connections() {
     const WAITING: &str = "thalweg_requests_waiting{door=\"native\",request=\"fetch\"";
+    const ALLOWED: f64 = 2.0 * MIB;
     let fixture = Fixture::start_with(|config| {
         config.limits.frame_bytes_max = ByteSize::mib(2);
         config.limits.request_memory_bytes_max = ByteSize::mib(2);
@@ -222,6 +230,10 @@ async fn requests_that_wait_are_bounded_over_all_connections() {
         }
     })
     .await;
+    let held = figure(&fixture, "thalweg_waiting_request_memory_bytes").await;
+    let max = figure(&fixture, "thalweg_request_memory_max_bytes").await;
+    assert!(held >= max && held <= max + 3.0 * 1_024.0, "{held} of {max} bytes are held");
+    assert!(max == ALLOWED, "{max}");
     let mut writer = Raw::open(&fixture).await;
     writer.send(&request(1, &produce(topic, Acks::All, good_batch()))).await;
     let waiting = figure(&fixture, WAITING).await;

@@ -136,6 +136,8 @@ async fn records_and_requests_are_counted_exactly() {
         ("thalweg_connections_in_handshake", 0.0),
         ("thalweg_request_memory_bytes", 0.0),
         ("thalweg_request_memory_waits_total", 0.0),
+        ("thalweg_waiting_request_memory_bytes", 0.0),
+        ("thalweg_answer_memory_bytes", 0.0),
     ]);
     assert_eq!(shown.sum("thalweg_request_errors_total"), 1.0, "{}", shown.0);
     assert_eq!(shown.sum("thalweg_malformed_requests_total"), 0.0);

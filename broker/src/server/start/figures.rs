@@ -7,6 +7,7 @@ use thalweg_protocol::LeaderEpoch;
 use crate::cluster::MetadataHandle;
 use crate::metrics::{DirectoryState, Metrics, amount};
 use crate::partition::{Directory, Table};
+use crate::server::limits::Limits;
 
 /// Has the figures of directories, partitions and topics looked up whenever somebody asks for them.
 pub(super) fn show_figures(table: &Arc<Table>, metadata: &MetadataHandle, metrics: &Arc<Metrics>) {
@@ -25,6 +26,22 @@ pub(super) fn show_figures(table: &Arc<Table>, metadata: &MetadataHandle, metric
             figures.open_files.set(amount(files.open as u64));
         }
         show_partitions(&table, &metrics);
+    });
+}
+
+/// What connections may take, and, whenever somebody asks, what they hold of it.
+pub(super) fn show_limits(limits: &Arc<Limits>, metrics: &Arc<Metrics>) {
+    let figures = &metrics.connections;
+    figures.open_max.set(amount(limits.connections_max as u64));
+    figures.request_memory_max_bytes.set(amount(limits.waiting.bytes_max() as u64));
+    figures.answer_memory_max_bytes.set(amount(limits.answers.bytes_max() as u64));
+    let (limits, counts) = (Arc::clone(limits), Arc::downgrade(metrics));
+    metrics.before_render(move || {
+        let Some(metrics) = counts.upgrade() else { return };
+        let figures = &metrics.connections;
+        figures.request_memory_bytes.set(amount(limits.granted_bytes() as u64));
+        figures.waiting_memory_bytes.set(amount(limits.waiting.taken() as u64));
+        figures.answer_memory_bytes.set(amount(limits.answers.taken() as u64));
     });
 }
 
