@@ -11,7 +11,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -319,15 +318,13 @@ impl State {
     }
 }
 
-/// Syncs the partition's log. A sync that panicked is a sync that failed.
+/// Syncs the partition's log.
 fn sync_one(partition: &Arc<Partition>) -> io::Result<Offset> {
     // Before the end is captured: an append from here on announces itself again.
     partition.dirty.take();
-    let sync = || catch_unwind(AssertUnwindSafe(|| partition.reader().sync()));
-    let sync = || sync().unwrap_or_else(|_| Err(io::Error::other("the sync has panicked")));
-    let mut result = sync();
+    let mut result = partition.reader().sync();
     if result.is_err() && planted(Defect::RetryFailedSync) {
-        result = sync();
+        result = partition.reader().sync();
     }
     result
 }
