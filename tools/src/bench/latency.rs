@@ -35,6 +35,17 @@ impl Latencies {
         }
     }
 
+    /// Every length that was recorded, in nanoseconds, and how often: the longest first.
+    pub(super) fn recorded(&self) -> Vec<(u64, u64)> {
+        let Some(histogram) = &self.0 else { return Vec::new() };
+        let recorded = histogram.iter_recorded();
+        let mut recorded: Vec<_> = recorded
+            .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
+            .collect();
+        recorded.reverse();
+        recorded
+    }
+
     /// The percentiles; none when nothing was measured.
     pub(super) fn percentiles(&self) -> Option<Percentiles> {
         let histogram = self.0.as_ref().filter(|histogram| !histogram.is_empty())?;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::chain::Verdict;
 use super::latency::{Latencies, Percentiles};
-use super::machine::{Control, Machine};
+use super::machine::{Control, Machine, Pauses};
 use super::number::{GB, float, rate, rounded, share};
 use super::phase::Phase;
 use super::plan::{Plan, Settings, Workload};
@@ -55,6 +55,10 @@ pub(super) struct Report {
     /// Why there is no such share.
     pub(super) fresh_void: Option<String>,
     pub(super) fresh: Option<Control>,
+    /// With a rate: what the cores alone let any record wait, to be held against the latency.
+    pub(super) pauses_us: Option<Pauses>,
+    /// Why there is nothing of that, or nothing that it says.
+    pub(super) pauses_void: Option<String>,
     /// What the chains of hashes proved; none when that was not asked for.
     pub(super) verified: Option<Verdict>,
     /// Whether that is good.
@@ -73,12 +77,15 @@ pub(super) struct Controls {
     pub(super) control: Result<Control, String>,
     /// With new memory.
     pub(super) fresh: Result<Control, String>,
+    /// Of the cores.
+    pub(super) pauses: Result<Pauses, String>,
 }
 
 impl Controls {
     /// None, and why.
     pub(super) fn none(reason: &str) -> Self {
-        Self { control: Err(reason.to_owned()), fresh: Err(reason.to_owned()) }
+        let reason = reason.to_owned();
+        Self { control: Err(reason.clone()), fresh: Err(reason.clone()), pauses: Err(reason) }
     }
 }
 
@@ -103,7 +110,7 @@ impl Measured<'_> {
 
     /// The report, with the controls' word on it.
     pub(super) fn report(self, controls: Controls) -> Report {
-        let Controls { control, fresh } = controls;
+        let Controls { control, fresh, pauses } = controls;
         let bytes_per_flush = self.bytes_per_flush();
         let Self { plan, phase, machine } = self;
         let Phase { outcome, broker, .. } = phase;
@@ -154,6 +161,8 @@ impl Measured<'_> {
             fresh_void: share_of_fresh.as_ref().err().cloned(),
             share_of_fresh: share_of_fresh.ok(),
             fresh: fresh.ok(),
+            pauses_void: pauses.as_ref().map_or_else(|why| Some(why.clone()), Pauses::void),
+            pauses_us: pauses.ok(),
             verified: phase.verdict.map(|(verdict, _)| verdict),
             is_intact: phase.verdict.map(|(_, is_good)| is_good),
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::machine::{self, Control, Machine};
+use super::machine::{self, Control, Machine, Pauses};
 use super::options::WorkloadArgs;
 use super::payload::Payload;
 use super::phase::Stage;
@@ -50,12 +50,14 @@ pub(super) async fn run(
     Ok(report)
 }
 
-/// What the machine can do: first with new memory, while the run's files still hold theirs, then without them.
+/// What the machine can do: first whether its cores go on, as soon after the run as can be; then with new memory, while the
+/// run's files still hold theirs; then without them.
 async fn controls(
     measured: &Measured<'_>,
     payload: &Payload,
     folder: &TempDir,
 ) -> Result<Controls, Failure> {
+    let pauses = Pauses::after(measured.plan, measured.phase.outcome.time).await;
     let fresh = made(folder, "fresh")?;
     let fresh = Control::measure_fresh(measured, payload, &fresh).await;
     for written in ["data", "fresh"] {
@@ -65,7 +67,7 @@ async fn controls(
         }
     }
     let control = made(folder, "control")?;
-    Ok(Controls { control: Control::measure(measured, payload, &control).await, fresh })
+    Ok(Controls { control: Control::measure(measured, payload, &control).await, fresh, pauses })
 }
 
 /// A temporary folder: on the disk of `place`, or else on that of the folder that this runs in.

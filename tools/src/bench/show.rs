@@ -4,7 +4,7 @@ use std::io;
 
 use super::chain::Verdict;
 use super::latency::Percentiles;
-use super::machine::{Control, Machine};
+use super::machine::{Control, Machine, Pauses, Waits};
 use super::report::Report;
 use crate::console::{Console, Paint};
 use crate::table::Table;
@@ -23,6 +23,11 @@ pub(super) fn show(console: &mut Console, report: &Report) -> io::Result<()> {
     if let Some(latency) = &report.latency_us {
         for (name, micros) in named(latency) {
             row(name, decimals(micros), format!("µs, {}", report.latency_of));
+        }
+    }
+    if let Some(pauses) = &report.pauses_us {
+        for (name, value, of) in pauses_rows(pauses) {
+            row(name, value, of);
         }
     }
     if let ("end-to-end", Some(latency)) = (report.workload, &report.acknowledged_us) {
@@ -55,11 +60,44 @@ pub(super) fn machine_line(machine: &Machine) -> String {
     format!("{cpu}, {cores} cores, kernel {kernel}, {file_system} at {folder}, {build} build")
 }
 
+/// What the cores alone let a request wait.
+pub(super) fn pauses_line(pauses: &Pauses) -> String {
+    let told = |waits: &Waits| {
+        let Waits { p50, p99, p999, max, .. } = waits;
+        format!("p50 {p50:.1} µs, p99 {p99:.1} µs, p99.9 {p999:.1} µs, max {max:.1} µs")
+    };
+    let all = told(&pauses.all);
+    let host = pauses.host.as_ref().map_or_else(unknown, told);
+    format!("who comes at any moment to any core waits for it: {all}; for the host alone: {host}")
+}
+
+/// Rows of the table: what, how much, and of what.
+fn pauses_rows(pauses: &Pauses) -> [(&'static str, String, String); 4] {
+    let Pauses { all, host, seconds } = pauses;
+    let micros = |name, micros: fn(&Waits) -> f64| {
+        let host = host.as_ref().map_or_else(unknown, |host| decimals(micros(host)));
+        let of = format!("µs until a core goes on, for who comes then; for the host alone: {host}");
+        (name, decimals(micros(all)), of)
+    };
+    let percent = |waits: &Waits| format!("{:.2} %", waits.share * 100.0);
+    let host = host.as_ref().map_or_else(unknown, percent);
+    let of = format!("of {seconds} s after the run; for the host alone: {host}");
+    [
+        micros("core p99", |waits| waits.p99),
+        micros("core p99.9", |waits| waits.p999),
+        micros("core max", |waits| waits.max),
+        ("cores still", percent(all), of),
+    ]
+}
+
 fn verdict(console: &mut Console, report: &Report) -> io::Result<()> {
     if let Some(control) = &report.control {
         console.line(&control_line(control))?;
     }
     share(console, "share of the machine", report.share_of_machine, report.void.as_deref())?;
+    if let (Some(_), Some(reason)) = (&report.pauses_us, &report.pauses_void) {
+        console.line(&format!("cores that stand still: void, {reason}"))?;
+    }
     let Some(fresh) = &report.fresh else { return Ok(()) };
     console.line(&control_line(fresh))?;
     let void = report.fresh_void.as_deref();
@@ -84,9 +122,10 @@ fn control_line(control: &Control) -> String {
     let Control { what, latency_us, .. } = control;
     match latency_us {
         Some(latency) => format!(
-            "control: {what}: p50 {:.1} µs, p99 {:.1} µs; this kind of machine: {} µs",
+            "control: {what}: p50 {:.1} µs, p99 {:.1} µs, p99.9 {:.1} µs; this kind of machine: {} µs at p50",
             latency.p50,
             latency.p99,
+            latency.p999,
             control.expected.map_or_else(unknown, decimals)
         ),
         None => format!(

@@ -23,7 +23,30 @@ fn report(workload: &str, options: &[&str]) -> Value {
     // A share is told, or why there is none: a debug build measures nothing.
     let is_void = report["share_of_machine"].is_null();
     assert_eq!(is_void, report["void"].is_string(), "{report}");
+    // Cores are watched, or it is told why not. It may be void as well, when others use them meanwhile.
+    assert!(report["pauses_us"].is_object() || report["pauses_void"].is_string(), "{report}");
     report
+}
+
+/// What the cores let a request wait fits together, however long that was.
+fn check_pauses(pauses: &Value) {
+    let values: Vec<f64> = ["p50", "p99", "p999", "max"]
+        .iter()
+        .map(|name| pauses[name].as_f64().unwrap_or_else(|| panic!("{name}: {pauses}")))
+        .collect();
+    assert!(values.is_sorted() && values[0] >= 0.0, "{pauses}");
+    let share = pauses["share"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&share), "{pauses}");
+    // Whoever waits does so in a gap.
+    assert_eq!(share > 0.0, values[3] > 0.0, "{pauses}");
+    // What the host took is a part of it. A kernel may not tell.
+    if !pauses["host"].is_null() {
+        for name in ["p99", "p999", "max", "share"] {
+            let (host, all) = (&pauses["host"][name], &pauses[name]);
+            assert!(host.as_f64().unwrap() <= all.as_f64().unwrap(), "{name}: {pauses}");
+        }
+    }
+    assert!(pauses["seconds"].as_f64().unwrap() > 0.0, "{pauses}");
 }
 
 /// Percentiles rise, and there are so many samples at least.
@@ -69,6 +92,22 @@ fn with_a_rate_so_many_are_sent_and_each_is_measured() {
     assert_eq!(report["records"], 1_000, "{report}");
     assert_eq!(report["latency_us"]["samples"], 1_000, "{report}");
     check_latency(&report["latency_us"], 1_000);
+    assert!(report["pauses_void"].as_str().unwrap().contains("--no-control"), "{report}");
+}
+
+#[test]
+fn beside_the_latency_of_a_rate_stands_how_long_the_cores_stood_still() {
+    let rate = ["--rate", "2000", "--duration", "300ms"];
+    let produced = report("produce", &rate);
+    check_pauses(&produced["pauses_us"]);
+    assert!(produced["void"].as_str().unwrap().contains("as fast as the rate"), "{produced}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = thalweg();
+    command.args(["bench", "end-to-end", "--embedded", "--data-dir"]).arg(folder.path());
+    let ran = run(command.args(rate), b"").good();
+    for text in ["core p99", "core p99.9", "core max", "cores still"] {
+        assert!(ran.stdout.contains(text), "{text:?} is missing: {ran:?}");
+    }
 }
 
 #[test]
@@ -78,6 +117,7 @@ fn one_at_a_time_is_compared_with_an_echo() {
     // An answer from a synced topic without a flush for it would be a lie: no two of these can share one.
     assert!(report["flushes"].as_f64().unwrap() >= 300.0, "{report}");
     assert_eq!(report["control"]["what"], "bare echo, each synced");
+    assert!(report["pauses_us"].is_null(), "{report}");
     check_latency(&report["control"]["latency_us"], 1);
 }
 
@@ -158,6 +198,8 @@ fn the_machine_is_measured_without_any_broker() {
     command.args(["bench", "machine", "--duration", "20ms", "--output", "json", "--data-dir"]);
     let measured = run(command.arg(folder.path()), b"").good().json();
     let figures = measured["figures"].as_array().unwrap();
+    check_pauses(&measured["pauses_us"]);
+    assert_eq!(figures[0]["what"], "cores standing still", "{measured}");
     for what in ["copy memory", "page cache", "fdatasync", "loopback", "echo", "bare produce loop"]
     {
         let is_there = |figure: &&Value| figure["what"].as_str().unwrap().contains(what);

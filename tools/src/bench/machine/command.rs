@@ -13,6 +13,7 @@ use super::super::payload::{Kind, Payload};
 use super::bare_loop::BareLoop;
 use super::describe::Machine;
 use super::echo::Echo;
+use super::pauses::Pauses;
 use super::{copy, disk, expected, stream};
 use crate::console::{Console, Paint};
 use crate::failure::Failure;
@@ -20,6 +21,9 @@ use crate::table::Table;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * 1024;
+
+/// A core stands still a few times a second: it is watched for so many times as long as something is measured.
+const PAUSES_TIMES: u32 = 2;
 
 /// Where to measure, and how long.
 #[derive(Debug, Args)]
@@ -38,6 +42,7 @@ pub(crate) struct MachineArgs {
 struct Physics {
     machine: Machine,
     figures: Vec<Figure>,
+    pauses_us: Pauses,
 }
 
 /// One figure.
@@ -48,23 +53,31 @@ struct Figure {
     unit: &'static str,
     /// What this kind of machine is known to do.
     expected: f64,
-    /// How good it is: 1 is as expected, 2 twice as good.
-    part: f64,
+    /// How good it is: 1 is as expected, 2 twice as good. None of a time that was none.
+    part: Option<f64>,
 }
 
 impl MachineArgs {
     /// Measures, and prints a table or JSON.
     pub(in super::super) fn run(self, console: &mut Console) -> Result<(), Failure> {
         let folder = super::super::run::folder(self.data_dir.as_deref())?;
-        let figures = self.figures(folder.path());
+        let measured = self.measure(folder.path());
         let machine = Machine::describe(folder.path(), None);
-        let figures =
-            figures.map_err(|error| Failure::failed(format!("cannot measure: {error}")))?;
+        let (figures, pauses_us) =
+            measured.map_err(|error| Failure::failed(format!("cannot measure: {error}")))?;
         folder.close().map_err(|error| {
             Failure::failed(format!("cannot remove a temporary folder: {error}"))
         })?;
-        let physics = Physics { machine, figures };
+        let physics = Physics { machine, figures, pauses_us };
         if console.is_json() { console.json(&physics) } else { Ok(show(console, &physics)?) }
+    }
+
+    fn measure(&self, folder: &Path) -> io::Result<(Vec<Figure>, Pauses)> {
+        // Before anything is written that the kernel would bring to the disk meanwhile.
+        let pauses = Pauses::measure(PAUSES_TIMES * self.duration)?;
+        let mut figures = vec![Figure::still(pauses.all.share)];
+        figures.extend(self.figures(folder)?);
+        Ok((figures, pauses))
     }
 
     fn figures(&self, folder: &Path) -> io::Result<Vec<Figure>> {
@@ -141,7 +154,7 @@ fn bare_loop(
         value: rounded(value / 1e6, 3),
         unit: "M records/s",
         expected: rounded(known / 1e6, 3),
-        part: rounded(share(value, known), 3),
+        part: Some(rounded(share(value, known), 3)),
     })
 }
 
@@ -153,7 +166,7 @@ impl Figure {
             value: rounded(value / 1e9, 3),
             unit: "GB/s",
             expected: rounded(known / 1e9, 3),
-            part: rounded(share(value, known), 3),
+            part: Some(rounded(share(value, known), 3)),
         }
     }
 
@@ -166,8 +179,18 @@ impl Figure {
             value: latency.p50,
             unit: "µs",
             expected: known,
-            part: rounded(share(known, latency.p50), 3),
+            part: Some(rounded(share(known, latency.p50), 3)),
         }))
+    }
+
+    fn still(part: f64) -> Self {
+        Self {
+            what: "cores standing still".to_owned(),
+            value: rounded(part * 100.0, 3),
+            unit: "% of the time",
+            expected: expected::STILL * 100.0,
+            part: (part > 0.0).then(|| rounded(share(expected::STILL, part), 3)),
+        }
     }
 }
 
@@ -179,10 +202,14 @@ fn show(console: &mut Console, physics: &Physics) -> io::Result<()> {
             format!("{:.2}", figure.value),
             figure.unit.to_owned(),
             format!("{:.2}", figure.expected),
-            format!("{:.0} %", figure.part * 100.0),
+            figure.part.map_or_else(String::new, |part| format!("{:.0} %", part * 100.0)),
         ]);
     }
     console.table(&table)?;
+    console.line(&super::super::show::pauses_line(&physics.pauses_us))?;
+    if let Some(reason) = physics.pauses_us.void() {
+        console.line(&format!("cores that stand still: void, {reason}"))?;
+    }
     let line = console.paint(Paint::Dim, &super::super::show::machine_line(&physics.machine));
     console.line(&line)
 }

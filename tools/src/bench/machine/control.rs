@@ -147,7 +147,8 @@ impl Kind {
         match plan.workload {
             Workload::Produce if plan.one_at_a_time => Ok(Self::Echo { is_synced }),
             Workload::Produce if plan.rate.is_some() => {
-                Err("a run with a rate is as fast as the rate".to_owned())
+                let why = "a run with a rate is as fast as the rate: hold its tail against that of the cores";
+                Err(why.to_owned())
             }
             Workload::Produce if is_synced => match bytes_per_flush {
                 Some(bytes) => Ok(Self::Synced(group(bytes))),
