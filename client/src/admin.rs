@@ -15,7 +15,7 @@ use thalweg_protocol::{
     ErrorCode, LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicName,
 };
 
-pub use groups::{PlannedReset, ResetTo};
+pub use groups::{GroupListing, PlannedReset, ResetTo};
 
 use crate::error::{AdminError, ConfigError};
 use crate::metadata::Topic;

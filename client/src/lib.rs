@@ -68,7 +68,8 @@ pub use thalweg_protocol::native::{
     Acks, AssignedTopic, ConfigSource, DescribeClusterResponse as ClusterDescription,
     DescribedBroker, DescribedConfig, DescribedDirectory, DescribedGroup, DescribedMember,
     DescribedOffset, DescribedPartition, DescribedTopic, DescribedTopicOffsets, EpochEnd,
-    GroupCoordinator, GroupKind, GroupState, GroupSubscription, ListedGroup, OffsetQuery,
+    GroupCoordinator, GroupKind, GroupState, GroupSubscription, ListedGroup, MissingShard,
+    OffsetQuery,
 };
 pub use thalweg_protocol::{
     BrokerId, ClusterId, ErrorCode, GroupEpoch, LeaderEpoch, MemberEpoch, Offset, PartitionIndex,
@@ -76,8 +77,8 @@ pub use thalweg_protocol::{
 };
 
 pub use admin::{
-    Admin, AlterTopic, CompactionStatus, CreatedTopic, ListedOffset, NewTopic, PlannedReset,
-    ResetTo, TopicListing,
+    Admin, AlterTopic, CompactionStatus, CreatedTopic, GroupListing, ListedOffset, NewTopic,
+    PlannedReset, ResetTo, TopicListing,
 };
 pub use client::Client;
 pub use config::{Addresses, ClientBuilder};

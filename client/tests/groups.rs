@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use support::{Cluster, eventually};
 use thalweg_client::{
-    Client, CommitError, Consumer, ConsumerBuilder, GroupEvent, Offset, Record, StartAt,
+    Client, CommitError, Consumer, ConsumerBuilder, ErrorCode, GroupEvent, Offset, Record, StartAt,
 };
 
 async fn cluster(brokers: usize, partitions: usize, records: usize) -> (Cluster, Client) {
@@ -60,6 +60,34 @@ async fn a_coordinator_that_loads_is_waited_for_and_one_that_moves_is_found_agai
     consumer.close().await.unwrap();
     assert_eq!(committed(&cluster), [3]);
     assert!(cluster.state().groups.members.is_empty(), "it has left");
+}
+
+/// One shard that nobody serves used to keep all groups from being listed.
+#[tokio::test]
+async fn groups_that_cannot_be_listed_are_named_beside_those_that_can() {
+    let (cluster, client) = cluster(1, 1, 0).await;
+    let listed = async |codes: &[ErrorCode]| {
+        cluster.state().groups.unlisted = codes.to_vec();
+        let listing = client.admin().list_groups(&[]).await.unwrap();
+        assert_eq!(listing.groups[0].group, "g");
+        listing.missing.first().map(|it| (it.shard.get(), it.error.code))
+    };
+    assert_eq!(listed(&[]).await, None);
+    assert_eq!(listed(&[ErrorCode::CoordinatorLoading; 3]).await, None, "asked again");
+    assert_eq!(listed(&[ErrorCode::Internal]).await, Some((7, ErrorCode::Internal)));
+    assert!(cluster.state().groups.unlisted.is_empty(), "asked once");
+}
+
+#[tokio::test]
+async fn a_list_that_stays_incomplete_is_given_at_the_deadline() {
+    let cluster = Cluster::start(1).await;
+    cluster.state().groups.unlisted = vec![ErrorCode::CoordinatorLoading; 10_000];
+    let client =
+        Client::builder().bootstrap(cluster.address(0)).api_timeout(Duration::from_millis(300));
+    let listing = client.build().unwrap().admin().list_groups(&[]).await.unwrap();
+    assert_eq!(listing.groups[0].group, "g");
+    assert_eq!(listing.missing[0].error.code, ErrorCode::CoordinatorLoading);
+    assert!(cluster.state().groups.unlisted.len() < 9_999, "asked again until then");
 }
 
 #[tokio::test]

@@ -25,4 +25,4 @@ mod writer;
 
 pub use error::CoordinatorError;
 pub use group::*;
-pub use service::{Coordinator, CoordinatorOptions, shard_of};
+pub use service::{Coordinator, CoordinatorOptions, Listing, shard_of};

@@ -12,7 +12,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::error::CoordinatorError;
 use super::follow::{ShardHandle, Shared, follow};
 use super::group::{
-    Answer, DescribedGroup, GroupFigures, GroupOptions, GroupState, Request, check_group,
+    Answer, DescribedGroup, GroupFigures, GroupOptions, GroupState, ListedGroup, Request,
+    check_group,
 };
 use super::lag::Lag;
 use super::shard::{Job, QUEUE_MAX, ShardOptions, no_answer};
@@ -61,6 +62,15 @@ pub struct CoordinatorOptions {
 pub struct Coordinator {
     shared: Arc<Shared>,
     lag: Lag,
+}
+
+/// The groups led here, as far as they can be told.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The groups, by name.
+    pub groups: Vec<ListedGroup>,
+    /// The shards whose groups are not among them, and why.
+    pub missing: Vec<(PartitionIndex, CoordinatorError)>,
 }
 
 /// Why a question did not get into a queue.
@@ -145,12 +155,12 @@ impl Coordinator {
         self.shared.read(|shards| !shards.is_empty())
     }
 
-    /// The groups of all shards led here, by name. Shards that are loading are waited for.
+    /// The groups of all shards led here. What one shard cannot tell is missing without the others.
     pub fn list(
         &self,
         states: &[GroupState],
         timeout: Duration,
-    ) -> impl Future<Output = Result<Answer, CoordinatorError>> + Send + use<> {
+    ) -> impl Future<Output = Listing> + Send + use<> {
         let shards = self.shared.read(|shards| {
             let asked = shards.iter().map(|(number, shard)| {
                 let (reply, answer) = oneshot::channel();
@@ -162,18 +172,24 @@ impl Coordinator {
             asked.collect::<Vec<_>>()
         });
         async move {
-            let mut all = Vec::new();
+            let deadline = tokio::time::Instant::now() + timeout;
+            let mut listing = Listing::default();
             for (shard, answer) in shards {
                 let timeout_ms = timeout.as_millis();
-                match tokio::time::timeout(timeout, answer).await {
-                    Ok(Ok(Ok(Answer::Listed(groups)))) => all.extend(groups),
-                    Ok(Ok(other)) => return other,
-                    Ok(Err(_)) => return no_answer(shard),
-                    Err(_) => return Err(CoordinatorError::TimedOut { shard, timeout_ms }),
-                }
+                let error = match tokio::time::timeout_at(deadline, answer).await {
+                    Ok(Ok(Ok(Answer::Listed(groups)))) => {
+                        listing.groups.extend(groups);
+                        continue;
+                    }
+                    Ok(Ok(Err(error))) => error,
+                    Ok(Ok(Ok(_)) | Err(_)) => CoordinatorError::Reloading { shard },
+                    Err(_) => CoordinatorError::TimedOut { shard, timeout_ms },
+                };
+                listing.missing.push((shard, error));
             }
-            all.sort_by(|a, b| a.group.cmp(&b.group));
-            Ok(Answer::Listed(all))
+            listing.groups.sort_by(|a, b| a.group.cmp(&b.group));
+            listing.missing.sort_by_key(|(shard, _)| *shard);
+            listing
         }
     }
 

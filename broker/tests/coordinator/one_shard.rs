@@ -13,8 +13,8 @@ use thalweg_broker::cluster::{
 use thalweg_broker::config::BrokerConfig;
 use thalweg_broker::coordinator::{
     Answer, ClientInfo, Commit, CommitItem, Coordinator, CoordinatorError, CoordinatorOptions,
-    DescribedGroup, FetchOffsets, GroupOptions, Groups, Heartbeat, HeartbeatAnswer, Record,
-    Request, Subscription,
+    DescribedGroup, FetchOffsets, GroupOptions, Groups, Heartbeat, HeartbeatAnswer, Listing,
+    Record, Request, Subscription, shard_of,
 };
 use thalweg_broker::metrics::Metrics;
 use thalweg_broker::partition::{
@@ -124,20 +124,27 @@ impl Opened {
 
 impl OneShard {
     pub fn start() -> Self {
+        Self::among(1)
+    }
+
+    /// The shard of group `g`, of so many; the logs of the others are never opened.
+    pub fn among(shards: i32) -> Self {
         let own = runtime("test", 1);
         let (control, data) = (runtime("control", 1), runtime("data", 2));
         let mut config = BrokerConfig::default();
         config.groups.lag_interval_ms = Millis::new(3_600_000);
         let config = Arc::new(config);
         let broker = config.node_id;
-        let metadata = own.block_on(metadata(broker));
-        let at = |name: &str| {
+        let metadata = own.block_on(metadata(broker, shards));
+        let at = |name: &str, number| {
             let image = metadata.image();
             let topic = image.topic_named(name).unwrap();
-            let first = topic.partition(PartitionIndex::new(0)).unwrap();
-            (TopicPartition::new(topic.id, first.index), first.leader_epoch)
+            let found = topic.partition(number).unwrap();
+            (TopicPartition::new(topic.id, found.index), found.leader_epoch)
         };
-        let (events, (shard, epoch)) = (at("events").0, at("__consumer_offsets"));
+        let number = shard_of("g", usize::try_from(shards).unwrap());
+        let (events, _) = at("events", PartitionIndex::new(0));
+        let (shard, epoch) = at("__consumer_offsets", number);
 
         let metrics = Metrics::new(&config);
         let clock = Arc::new(FaultyClock::new());
@@ -290,6 +297,10 @@ impl OneShard {
         })
     }
 
+    pub fn list(&self) -> Listing {
+        self.own.block_on(self.coordinator.list(&[], PATIENCE))
+    }
+
     /// This broker leads the shard no more, as far as its log knows.
     pub fn resign(&self) {
         self.partition.resign();
@@ -340,8 +351,8 @@ impl Drop for OneShard {
     }
 }
 
-/// The metadata of a broker that leads one shard, and one topic to read.
-async fn metadata(broker: BrokerId) -> MetadataHandle {
+/// The metadata of a broker that leads these shards, and one topic to read.
+async fn metadata(broker: BrokerId, shards: i32) -> MetadataHandle {
     let disk = SimDisk::new(2);
     disk.create_folder(Path::new("/data")).unwrap();
     disk.sync_folder(Path::new("/")).unwrap();
@@ -361,14 +372,14 @@ async fn metadata(broker: BrokerId) -> MetadataHandle {
         directories: vec![DirectoryId::from_bytes([1; 16])],
     };
     metadata.register_broker(registration, PATIENCE).await.unwrap();
-    let topic = |name: &str, internal| NewTopic {
+    let topic = |name: &str, partitions, internal| NewTopic {
         name: name.to_owned(),
-        partitions: Some(1),
+        partitions: Some(partitions),
         replication_factor: None,
         configs: Vec::new(),
         internal,
     };
-    let topics = vec![topic("events", false), topic("__consumer_offsets", true)];
+    let topics = vec![topic("events", 1, false), topic("__consumer_offsets", shards, true)];
     for made in metadata.create_topics(topics, false, PATIENCE).await.unwrap() {
         made.unwrap();
     }

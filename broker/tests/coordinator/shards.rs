@@ -106,6 +106,23 @@ fn a_worker_that_panics_again_and_again_is_given_up_and_says_so() {
     assert!(error.to_string().contains("panicked too often"), "{error}");
     let reasons = shard.readiness.reasons();
     assert!(reasons[0].0.contains("__consumer_offsets-0"), "{reasons:?}");
+    let listing = shard.list();
+    let (missing, why) = &listing.missing[0];
+    assert_eq!((missing.get(), why.code()), (0, ErrorCode::Internal), "{listing:?}");
+}
+
+/// One shard that had nothing to say used to keep all groups from being listed.
+#[test]
+fn what_one_shard_cannot_tell_is_missing_from_the_list_without_the_others() {
+    let shard = OneShard::among(2);
+    shard.commit(1).unwrap();
+    let listing = shard.list();
+    let groups: Vec<&str> = listing.groups.iter().map(|it| it.group.as_str()).collect();
+    let missing: Vec<_> =
+        listing.missing.iter().map(|(number, why)| (number.get(), why.code())).collect();
+    let other = 1 - shard.partition.at().partition.get();
+    assert_eq!(groups, ["g"]);
+    assert_eq!(missing, [(other, ErrorCode::CoordinatorLoading)]);
 }
 
 /// A broker that was stopped for longer than a session used to take out every member at its first look, though their

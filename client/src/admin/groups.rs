@@ -7,7 +7,8 @@ use futures_util::future::try_join_all;
 use thalweg_protocol::native::{
     ApiError, CommitOffsetsRequest, CommitPartition, CommitTopic, DeleteGroupsRequest,
     DeleteOffsetsRequest, DescribeGroupsRequest, DescribedGroup, GroupCoordinator, GroupPartitions,
-    GroupState, GroupTopicResult, ListGroupsRequest, ListedGroup, OffsetQuery,
+    GroupState, GroupTopicResult, ListGroupsRequest, ListGroupsResponse, ListedGroup, MissingShard,
+    OffsetQuery,
 };
 use thalweg_protocol::{ErrorCode, MemberEpoch, Offset, PartitionIndex, TopicId, TopicName};
 
@@ -26,6 +27,15 @@ pub enum ResetTo {
     At(StartAt),
     /// Forward by so many offsets, or back when it is negative.
     By(i64),
+}
+
+/// The groups that there are, as far as the brokers can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupListing {
+    /// The groups, by name.
+    pub groups: Vec<ListedGroup>,
+    /// Shards of `__consumer_offsets` whose groups are not among them, and why.
+    pub missing: Vec<MissingShard>,
 }
 
 /// What a reset would do to one partition. Nothing is changed yet: [`Admin::commit_group_offsets`] does that.
@@ -58,15 +68,25 @@ impl Admin {
         self.router.locate_coordinator(group).await
     }
 
-    /// The groups of all brokers, by name: those in one of these states, or all when `states` is empty.
-    pub async fn list_groups(&self, states: &[GroupState]) -> Result<Vec<ListedGroup>, AdminError> {
+    /// The groups of all brokers, by name: those in one of these states, or all when `states` is empty. What is not known
+    /// yet is asked for again up to the API deadline; what is not known then, or cannot be, is missing.
+    pub async fn list_groups(&self, states: &[GroupState]) -> Result<GroupListing, AdminError> {
         let request = ListGroupsRequest { states: states.to_vec() };
-        let answers = self.router.ask_every_broker("list groups", &request).await?;
-        let mut groups: Vec<_> = answers.into_iter().flat_map(|answer| answer.groups).collect();
+        let lacks = |answer: &ListGroupsResponse| {
+            let mut errors = answer.missing.iter().map(|shard| &shard.error);
+            errors.find(|error| error.code.is_retriable()).cloned()
+        };
+        let answers = self.router.ask_every_broker("list groups", &request, lacks).await?;
+        let (mut groups, mut missing) = (Vec::new(), Vec::new());
+        for answer in answers {
+            groups.extend(answer.groups);
+            missing.extend(answer.missing);
+        }
         groups.sort_by(|a, b| a.group.cmp(&b.group));
         // While a shard moves, two brokers may name its groups.
         groups.dedup_by(|a, b| a.group == b.group);
-        Ok(groups)
+        missing.sort_by_key(|shard| shard.shard);
+        Ok(GroupListing { groups, missing })
     }
 
     /// All about a group.

@@ -150,23 +150,36 @@ impl Router {
         }
     }
 
-    /// Asks every broker that is alive, each until it answers or the API deadline passes.
+    /// Asks every broker that is alive, each until it answers or the API deadline passes. What an answer lacks for now is
+    /// asked for again; at the deadline the answers are taken as they are.
     pub(crate) async fn ask_every_broker<R: Request>(
         &self,
         operation: &str,
         request: &R,
+        lacks: impl Fn(&R::Response) -> Option<ApiError>,
     ) -> Result<Vec<R::Response>, AdminError> {
         let mut attempts = Attempts::new(self, operation);
+        let mut incomplete = None;
         loop {
             let seen = self.image().version;
             let failure = match attempts.run(self.refresh(seen)).await {
                 Ok(()) => match self.ask_all(&mut attempts, request).await {
-                    Ok(answers) => return Ok(answers),
+                    Ok(answers) => {
+                        let (addresses, answers): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+                        let mut each = addresses.iter().zip(&answers);
+                        let lack = each.find_map(|(at, answer)| Some((at, lacks(answer)?)));
+                        let Some((address, error)) = lack else { return Ok(answers) };
+                        let failure = attempts.refused(address, R::API.name(), error)?;
+                        incomplete = Some(answers);
+                        failure
+                    }
                     Err(error) => attempts.failed(error)?,
                 },
                 Err(error) => attempts.failed(error)?,
             };
-            attempts.pause(failure).await?;
+            if let Err(error) = attempts.pause(failure).await {
+                return incomplete.ok_or(error);
+            }
         }
     }
 
@@ -174,13 +187,13 @@ impl Router {
         &self,
         attempts: &mut Attempts<'_>,
         request: &R,
-    ) -> Result<Vec<R::Response>, CallError> {
+    ) -> Result<Vec<(Arc<str>, R::Response)>, CallError> {
         let image = self.image();
         let mut answers = Vec::new();
         for address in image.brokers.values() {
             let timeout = attempts.timeout();
             let call = self.pool.call(address, Lane::Control, request, timeout);
-            answers.push(attempts.run(call).await?);
+            answers.push((Arc::clone(address), attempts.run(call).await?));
         }
         if answers.is_empty() {
             return Err(CallError::NoLeader);

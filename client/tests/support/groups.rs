@@ -10,8 +10,9 @@ use thalweg_protocol::frame::{decode_body, error_frame};
 use thalweg_protocol::native::{
     Api, ApiError, AssignedTopic, CommitOffsetsRequest, CommitOffsetsResponse, FetchOffsetsRequest,
     FetchOffsetsResponse, FindCoordinatorRequest, FindCoordinatorResponse, GroupCoordinator,
-    GroupHeartbeatRequest, GroupHeartbeatResponse, GroupPartitionResult, GroupTopicResult,
-    PartitionOffset, RequestHeader, ResponseHeader, TopicOffsets, Wire,
+    GroupHeartbeatRequest, GroupHeartbeatResponse, GroupKind, GroupPartitionResult, GroupState,
+    GroupTopicResult, ListGroupsResponse, ListedGroup, MissingShard, PartitionOffset,
+    RequestHeader, ResponseHeader, TopicOffsets, Wire,
 };
 use thalweg_protocol::{
     BrokerId, ErrorCode, LeaderEpoch, MemberEpoch, Offset, PartitionIndex, TimestampMs, TopicId,
@@ -48,6 +49,8 @@ pub struct Groups {
     pub instances_in_use: bool,
     /// So many questions for offsets are answered with an error for each partition.
     pub offsets_unknown: usize,
+    /// A list lacks the groups of a shard for the last of these reasons; each is told once.
+    pub unlisted: Vec<ErrorCode>,
     pub chaos: Chaos,
     /// Commits and leavings, as they were carried out.
     pub log: Vec<&'static str>,
@@ -184,6 +187,7 @@ impl Server {
             Api::FetchOffsets => {
                 Self::reply(header, &told, &fetch(state, decode_body(body).unwrap()));
             }
+            Api::ListGroups => Self::reply(header, &told, &list(state)),
             _ => return None,
         }
         listens.try_recv().ok()
@@ -217,6 +221,20 @@ fn find(state: &State, request: FindCoordinatorRequest) -> FindCoordinatorRespon
         port: address.port(),
     };
     FindCoordinatorResponse { coordinators: request.groups.into_iter().map(found).collect() }
+}
+
+fn list(state: &mut State) -> ListGroupsResponse {
+    let listed = ListedGroup {
+        group: "g".to_owned(),
+        kind: GroupKind::Consumer,
+        state: GroupState::Empty,
+        members: 0,
+    };
+    let missing = state.groups.unlisted.pop().map(|code| MissingShard {
+        shard: PartitionIndex::new(7),
+        error: ApiError::new(code, "shard 7 of __consumer_offsets: planned"),
+    });
+    ListGroupsResponse { groups: vec![listed], missing: missing.into_iter().collect() }
 }
 
 fn heartbeat(

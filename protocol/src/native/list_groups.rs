@@ -1,7 +1,8 @@
 //! Which groups there are.
 
 use super::wire::message;
-use super::{Api, Request, Wire};
+use super::{Api, ApiError, Request, Wire};
+use crate::PartitionIndex;
 use crate::codec::{DecodeError, Reader, Writer};
 
 /// How the members of a group agree on who reads what.
@@ -90,6 +91,8 @@ message! {
     pub struct ListGroupsResponse {
         /// The groups.
         pub groups: Vec<ListedGroup>,
+        /// Where groups may be that are not in the list.
+        pub missing: Vec<MissingShard>,
     }
 
     /// One group.
@@ -102,6 +105,14 @@ message! {
         pub state: GroupState,
         /// How many members it has.
         pub members: u32,
+    }
+
+    /// A shard whose groups cannot be listed.
+    pub struct MissingShard {
+        /// The partition of `__consumer_offsets` that holds them.
+        pub shard: PartitionIndex,
+        /// Why they cannot.
+        pub error: ApiError,
     }
 }
 

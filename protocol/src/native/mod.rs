@@ -78,7 +78,9 @@ pub use leader_epoch::{
     LeaderEpochPartition, LeaderEpochRequest, LeaderEpochResponse, LeaderEpochTopic,
     PartitionEpochEnd, TopicEpochEnds,
 };
-pub use list_groups::{GroupKind, GroupState, ListGroupsRequest, ListGroupsResponse, ListedGroup};
+pub use list_groups::{
+    GroupKind, GroupState, ListGroupsRequest, ListGroupsResponse, ListedGroup, MissingShard,
+};
 pub use list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
     ListedPartition, ListedTopic, OffsetQuery,

@@ -223,6 +223,10 @@ pub(crate) fn list_groups() -> (ListGroupsRequest, ListGroupsResponse) {
                 listed("alerts", GroupKind::Consumer, GroupState::Stable, 3),
                 listed("nightly", GroupKind::Classic, GroupState::Empty, 0),
             ],
+            missing: vec![MissingShard {
+                shard: PartitionIndex::new(7),
+                error: ApiError::new(ErrorCode::CoordinatorLoading, "shard 7 is loading"),
+            }],
         },
     )
 }

@@ -295,8 +295,9 @@ messages! {
         owner, metadata, commit_time,
     }
     ListGroupsRequest { states }
-    ListGroupsResponse { groups }
+    ListGroupsResponse { groups, missing }
     ListedGroup { group, kind, state, members }
+    MissingShard { shard, error }
     DeleteGroupsRequest { groups }
     DeleteGroupsResponse { groups }
     GroupResult { group, error }

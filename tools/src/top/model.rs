@@ -51,6 +51,7 @@ pub(super) struct Model {
     /// When the figures were fresh.
     pub(super) heard_at: Option<Duration>,
     pub(super) silence: Option<String>,
+    /// Said when not all groups are there.
     pub(super) groups_unknown: Option<String>,
     shows_internal: bool,
     history: History,
@@ -93,7 +94,11 @@ impl Model {
         self.history.add(&sample);
         let brokers = sample.cluster.brokers.iter();
         self.brokers.extend(brokers.map(|it| (it.id.get(), it.clone())));
-        self.groups_unknown = sample.groups.as_ref().err().cloned();
+        self.groups_unknown = match (&sample.groups, &sample.groups_missing) {
+            (Err(reason), _) => Some(format!("groups are not known: {reason}")),
+            (Ok(_), Some(reason)) => Some(format!("some groups are not known: {reason}")),
+            (Ok(_), None) => None,
+        };
         if let Ok(groups) = &mut sample.groups {
             self.groups = std::mem::take(groups);
         }

@@ -13,8 +13,8 @@ pub(super) fn print(samples: [Sample; 2], console: &mut Console) -> Result<(), F
     for sample in samples {
         model.hear(Heard::Sample(Box::new(sample)));
     }
-    if let Some(reason) = &model.groups_unknown {
-        console.note(&format!("groups are not known: {reason}"));
+    if let Some(said) = &model.groups_unknown {
+        console.note(said);
     }
     if console.is_json() {
         return console.json(&model.figures);

@@ -34,23 +34,25 @@ pub(super) async fn rounds(
 pub(super) async fn sample(admin: &Admin, started: Started) -> Result<Sample, AdminError> {
     let (cluster, topics, groups) =
         tokio::join!(admin.describe_cluster(), admin.describe_topics(), groups(admin));
-    Ok(Sample {
-        cluster: cluster?,
-        topics: topics?,
-        groups: groups.map_err(|error| error.to_string()),
-        at: started.elapsed(),
-    })
+    let (groups, groups_missing) = match groups {
+        Ok((groups, missing)) => (Ok(groups), missing),
+        Err(error) => (Err(error.to_string()), None),
+    };
+    Ok(Sample { cluster: cluster?, topics: topics?, groups, groups_missing, at: started.elapsed() })
 }
 
-async fn groups(admin: &Admin) -> Result<Vec<DescribedGroup>, AdminError> {
-    let listed = admin.list_groups(&[]).await?;
-    let names: Vec<String> = listed.into_iter().map(|it| it.group).collect();
+/// The groups that can be listed, and why others cannot.
+async fn groups(admin: &Admin) -> Result<(Vec<DescribedGroup>, Option<String>), AdminError> {
+    let listing = admin.list_groups(&[]).await?;
+    let missing = listing.missing.into_iter().map(|it| it.error.message).next();
+    let names: Vec<String> = listing.groups.into_iter().map(|it| it.group).collect();
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), missing));
     }
     let described = admin.describe_groups(&names).await?;
     // One that was deleted in between comes with its error.
-    Ok(described.into_iter().filter(|it| it.error.is_none()).collect())
+    let known = described.into_iter().filter(|it| it.error.is_none());
+    Ok((known.collect(), missing))
 }
 
 /// Two rounds, so that there are rates; a failure is final here.

@@ -13,6 +13,8 @@ pub(super) struct Sample {
     pub(super) topics: Vec<DescribedTopic>,
     /// A coordinator may be loading while all else is well; then why its groups are not known.
     pub(super) groups: Result<Vec<DescribedGroup>, String>,
+    /// Why some are not among them.
+    pub(super) groups_missing: Option<String>,
 }
 
 /// How one round ended.

@@ -58,6 +58,7 @@ fn model(topics: &[(&str, i64, i64)]) -> Model {
             },
             topics: ends.collect(),
             groups: Ok(Vec::new()),
+            groups_missing: None,
         })));
     }
     model

@@ -82,7 +82,7 @@ fn condition(model: &Model, now: Duration) -> Paragraph<'static> {
         }
         (Some(reason), None, _) => (format!("NO ANSWER yet: {reason}"), red),
         (None, None, _) => ("connecting".to_owned(), Style::new()),
-        (None, Some(_), Some(reason)) => (format!("groups are not known: {reason}"), red),
+        (None, Some(_), Some(said)) => (said.clone(), red),
         (None, Some(_), None) if it.partitions_leaderless + it.partitions_under_replicated > 0 => {
             let (leaderless, under) = (it.partitions_leaderless, it.partitions_under_replicated);
             (format!("partitions: {leaderless} without a leader, {under} under-replicated"), red)

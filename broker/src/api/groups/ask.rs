@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use thalweg_protocol::{ErrorCode, TopicPartition};
+use thalweg_protocol::{ErrorCode, PartitionIndex, TopicPartition};
 
 use super::find::{self, CoordinatorAt};
 use crate::api::{Begun, Context, Failure, Services};
@@ -53,7 +53,8 @@ pub(crate) enum Response {
     Committed(EachPartition<()>),
     Offsets(EachPartition<CommittedOffset>),
     Described(EachGroup<DescribedGroup>),
-    Listed(Vec<ListedGroup>),
+    /// The groups, and the shards whose groups are not among them.
+    Listed(Vec<ListedGroup>, Vec<(PartitionIndex, Failure)>),
     Deleted(EachGroup<()>),
     OffsetsDeleted(EachPartition<()>),
 }
@@ -62,7 +63,7 @@ impl Response {
     /// Whether it tells of something that was changed.
     pub(in crate::api) const fn changes(&self) -> bool {
         match self {
-            Self::Coordinators(_) | Self::Offsets(_) | Self::Described(_) | Self::Listed(_) => {
+            Self::Coordinators(_) | Self::Offsets(_) | Self::Described(_) | Self::Listed(..) => {
                 false
             }
             Self::Heartbeat(_)
@@ -85,7 +86,8 @@ impl Response {
             Self::Offsets(items) => codes(items),
             Self::Described(groups) => codes(groups),
             Self::Deleted(groups) => codes(groups),
-            Self::Heartbeat(_) | Self::Listed(_) => Box::new(std::iter::empty()),
+            Self::Listed(_, missing) => Box::new(missing.iter().map(|(_, failure)| failure.code)),
+            Self::Heartbeat(_) => Box::new(std::iter::empty()),
         }
     }
 }
@@ -135,9 +137,11 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
             })
         }
         Request::List(states) => {
-            one(groups.list(&states, context.timeout), |answer| match answer {
-                Answer::Listed(groups) => Some(Response::Listed(groups)),
-                _ => None,
+            let listing = groups.list(&states, context.timeout);
+            Box::pin(async move {
+                let coordinator::Listing { groups, missing } = listing.await;
+                let missing = missing.into_iter().map(|(shard, error)| (shard, error.into()));
+                Ok(Response::Listed(groups, missing.collect()))
             })
         }
         Request::Describe(names) => {

@@ -37,9 +37,13 @@ pub(super) fn encode(correlation: u32, response: groups::Response) -> Chunks {
             let groups = described.into_iter().map(described_group).collect();
             frame(correlation, &native::DescribeGroupsResponse { groups })
         }
-        groups::Response::Listed(listed) => {
+        groups::Response::Listed(listed, missing) => {
             let groups = listed.into_iter().map(listed_group).collect();
-            frame(correlation, &native::ListGroupsResponse { groups })
+            let missing = missing
+                .into_iter()
+                .map(|(shard, why)| native::MissingShard { shard, error: error(why) });
+            let missing = missing.collect();
+            frame(correlation, &native::ListGroupsResponse { groups, missing })
         }
         groups::Response::Deleted(groups) => {
             let result = |(group, outcome): (String, Result<(), Failure>)| native::GroupResult {
