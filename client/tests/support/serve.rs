@@ -59,6 +59,8 @@ impl Server {
 
     async fn connection(self, stream: TcpStream) {
         self.connections.fetch_add(1, Ordering::SeqCst);
+        // An answer would else wait for the client's next request, however soon it was given.
+        stream.set_nodelay(true).unwrap();
         let token = self.token.child_token();
         tokio::select! {
             () = token.cancelled() => {}
