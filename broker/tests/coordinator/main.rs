@@ -15,5 +15,9 @@
 
 mod clock;
 mod defects;
+#[path = "../support/gate.rs"]
+mod gate;
+#[path = "../support/metadata.rs"]
+mod metadata;
 mod one_shard;
 mod shards;

@@ -1,15 +1,12 @@
 //! A coordinator with one shard over the simulated disk, spoken to without a wire.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_broker::base::{Clock, Millis, Readiness, SystemClock, Tasks};
-use thalweg_broker::cluster::{
-    FileMetadataLog, FileMetadataLogOptions, MetadataHandle, MetadataLog, MetadataOptions,
-    MetadataWorker, NewTopic, Publisher, Registration, Rules,
-};
+use thalweg_broker::cluster::{MetadataHandle, NewTopic};
 use thalweg_broker::config::BrokerConfig;
 use thalweg_broker::coordinator::{
     Answer, ClientInfo, Commit, CommitItem, Coordinator, CoordinatorError, CoordinatorOptions,
@@ -23,8 +20,8 @@ use thalweg_broker::partition::{
 };
 use thalweg_protocol::batch::BatchReader;
 use thalweg_protocol::{
-    BrokerEpoch, BrokerId, ClusterId, DirectoryId, LeaderEpoch, MemberEpoch, Offset,
-    PartitionIndex, TimestampMs, TopicName, TopicPartition,
+    BrokerEpoch, BrokerId, LeaderEpoch, MemberEpoch, Offset, PartitionIndex, TimestampMs,
+    TopicName, TopicPartition,
 };
 use thalweg_storage::fs::FileSystem;
 use thalweg_storage::fs::sim::SimDisk;
@@ -32,26 +29,11 @@ use thalweg_storage::{Log, LogDir, LogDirOptions, OpenFiles, Owner, PartitionMet
 use tokio::runtime::{Builder, Runtime};
 
 use crate::clock::FaultyClock;
+use crate::gate::Gate;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 const NOW: TimestampMs = TimestampMs::new(1_700_000_000_000);
-
-/// Closed, it holds the flusher in the middle of its sync.
-#[derive(Default)]
-struct Gate {
-    is_closed: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        if std::thread::current().name() == Some("flusher") {
-            let closed = self.is_closed.lock().unwrap();
-            drop(self.opened.wait_while(closed, |closed| *closed).unwrap());
-        }
-    }
-}
 
 pub struct OneShard {
     pub coordinator: Coordinator,
@@ -311,12 +293,11 @@ impl OneShard {
     }
 
     pub fn hold_syncs(&self) {
-        *self.gate.is_closed.lock().unwrap() = true;
+        self.gate.set(true);
     }
 
     pub fn let_sync(&self) {
-        *self.gate.is_closed.lock().unwrap() = false;
-        self.gate.opened.notify_all();
+        self.gate.set(false);
     }
 
     /// The number that `/metrics` would show.
@@ -353,25 +334,7 @@ impl Drop for OneShard {
 
 /// The metadata of a broker that leads these shards, and one topic to read.
 async fn metadata(broker: BrokerId, shards: i32) -> MetadataHandle {
-    let disk = SimDisk::new(2);
-    disk.create_folder(Path::new("/data")).unwrap();
-    disk.sync_folder(Path::new("/")).unwrap();
-    let folder = PathBuf::from("/data/metadata");
-    let options = FileMetadataLogOptions { folder, snapshot_log_bytes: 1 << 20 };
-    let log = FileMetadataLog::open(Arc::new(disk), options).unwrap();
-    let options = MetadataOptions { broker, rules: Rules::default(), requests_max: 16 };
-    let publisher = Publisher::new(log.image());
-    let (worker, metadata) = MetadataWorker::new(options, log, publisher);
-    worker.spawn().unwrap();
-    let registration = Registration {
-        cluster: ClusterId::from_bytes([1; 16]),
-        broker,
-        endpoints: Vec::new(),
-        rack: None,
-        release: "0.1.0".to_owned(),
-        directories: vec![DirectoryId::from_bytes([1; 16])],
-    };
-    metadata.register_broker(registration, PATIENCE).await.unwrap();
+    let metadata = crate::metadata::metadata(broker, PATIENCE).await;
     let topic = |name: &str, partitions, internal| NewTopic {
         name: name.to_owned(),
         partitions: Some(partitions),

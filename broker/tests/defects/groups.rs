@@ -1,25 +1,20 @@
 //! The coordinator around its pure core: what it says while it loads, and when a commit is answered.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg_broker::base::{Readiness, SystemClock, Tasks};
-use thalweg_broker::cluster::{
-    FileMetadataLog, FileMetadataLogOptions, MetadataLog, MetadataOptions, MetadataWorker,
-    Publisher, Registration, Rules,
-};
 use thalweg_broker::config::BrokerConfig;
 use thalweg_broker::coordinator::{Coordinator, CoordinatorOptions, FetchOffsets, Request};
 use thalweg_broker::metrics::Metrics;
 use thalweg_broker::partition::Table;
 use thalweg_client::CommitOffset;
-use thalweg_protocol::{ClusterId, DirectoryId, ErrorCode, MemberEpoch, Offset};
+use thalweg_protocol::{ErrorCode, MemberEpoch, Offset};
 use thalweg_storage::defects::Defect;
-use thalweg_storage::fs::FileSystem;
-use thalweg_storage::fs::sim::{Crash, SimDisk, Survivors};
+use thalweg_storage::fs::sim::{Crash, Survivors};
 
 use crate::machine::{Machine, TOPIC};
+use crate::metadata::metadata;
 use crate::verdict::{Verdict, assert_caught, assert_caught_in_process, demand};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,27 +25,9 @@ fn while_a_shard_is_loading_nobody_hears_that_there_is_no_offset() {
     fn scenario() -> Verdict {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let disk = SimDisk::new(1);
-            disk.create_folder(Path::new("/data")).unwrap();
-            disk.sync_folder(Path::new("/")).unwrap();
-            let folder = PathBuf::from("/data/metadata");
-            let options = FileMetadataLogOptions { folder, snapshot_log_bytes: 1 << 20 };
-            let log = FileMetadataLog::open(Arc::new(disk), options).unwrap();
             let config = Arc::new(BrokerConfig::default());
             let broker = config.node_id;
-            let options = MetadataOptions { broker, rules: Rules::default(), requests_max: 16 };
-            let publisher = Publisher::new(log.image());
-            let (worker, metadata) = MetadataWorker::new(options, log, publisher);
-            worker.spawn().unwrap();
-            let registration = Registration {
-                cluster: ClusterId::from_bytes([1; 16]),
-                broker,
-                endpoints: Vec::new(),
-                rack: None,
-                release: "0.1.0".to_owned(),
-                directories: vec![DirectoryId::from_bytes([1; 16])],
-            };
-            metadata.register_broker(registration, PATIENCE).await.unwrap();
+            let metadata = metadata(broker, PATIENCE).await;
             let metrics = Metrics::new(&config);
             let here = tokio::runtime::Handle::current();
             let coordinator = Coordinator::start(CoordinatorOptions {

@@ -18,10 +18,14 @@
 mod cold;
 mod failed_sync;
 mod full_disk;
+#[path = "../support/gate.rs"]
+mod gate;
 mod groups;
 mod lanes;
 mod machine;
 mod making;
+#[path = "../support/metadata.rs"]
+mod metadata;
 mod one_partition;
 mod partition;
 mod pinned;

@@ -1,7 +1,7 @@
 //! One partition with its flusher over the simulated disk; its syncs wait while the test says so.
 
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use thalweg_broker::base::{Clock, ManualClock, Tasks};
@@ -22,32 +22,12 @@ use thalweg_storage::{
     CheckedBatch, Log, LogDir, LogDirOptions, OpenFiles, Owner, PartitionMetadata,
 };
 
+use crate::gate::Gate;
+
 /// The epoch in which the partition is led.
 pub const EPOCH: LeaderEpoch = LeaderEpoch::new(5);
 
 const NOW: TimestampMs = TimestampMs::new(1_000_000);
-
-/// Closed, it holds the flusher in the middle of its sync.
-#[derive(Default)]
-struct Gate {
-    is_closed: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn pass(&self) {
-        // Other threads sync checkpoints, which no test here is about.
-        if std::thread::current().name() == Some("flusher") {
-            let closed = self.is_closed.lock().unwrap();
-            drop(self.opened.wait_while(closed, |closed| *closed).unwrap());
-        }
-    }
-
-    fn set(&self, is_closed: bool) {
-        *self.is_closed.lock().unwrap() = is_closed;
-        self.opened.notify_all();
-    }
-}
 
 pub struct OnePartition {
     pub partition: Arc<Partition>,
