@@ -41,8 +41,16 @@ struct Outgoing {
     /// Whether the broker answers; if not, the request is done when it is written.
     answered: bool,
     answer: oneshot::Sender<Answer>,
+    watcher: Option<Box<dyn Watcher>>,
     /// Held until the request is answered: bounds the requests in flight.
     permit: OwnedSemaphorePermit,
+}
+
+/// Looks at an answer that comes in pieces.
+pub(crate) trait Watcher: Send {
+    /// Sees what has arrived of a frame of `length` bytes, both without the length in front; false when it
+    /// has seen enough.
+    fn see(&mut self, arrived: &[u8], length: usize) -> bool;
 }
 
 /// A live connection whose handshake is done.
@@ -66,6 +74,16 @@ impl Connection {
         request: &R,
         timeout: Duration,
         answered: bool,
+    ) -> Result<Pending<R>, CallError> {
+        self.begin_watched(request, timeout, answered, None)
+    }
+
+    fn begin_watched<R: Request>(
+        &self,
+        request: &R,
+        timeout: Duration,
+        answered: bool,
+        watcher: Option<Box<dyn Watcher>>,
     ) -> Result<Pending<R>, CallError> {
         let api = R::API.name();
         self.check_version(R::API)?;
@@ -93,6 +111,7 @@ impl Connection {
             deadline: begun + timeout + GRACE,
             answered,
             answer: sender,
+            watcher,
             permit,
         };
         // There is room: the channel holds as many as there are permits.
@@ -107,8 +126,9 @@ impl Connection {
         &self,
         request: &R,
         timeout: Duration,
+        watcher: Option<Box<dyn Watcher>>,
     ) -> Result<R::Response, CallError> {
-        self.begin(request, timeout, true)?.await
+        self.begin_watched(request, timeout, true, watcher)?.await
     }
 
     pub(crate) fn is_live(&self) -> bool {

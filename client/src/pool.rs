@@ -13,7 +13,7 @@ use thalweg_protocol::native::{Purpose, Request};
 
 use crate::clock::now;
 use crate::config::ClientOptions;
-use crate::connection::{Connection, open};
+use crate::connection::{Connection, Watcher, open};
 use crate::error::CallError;
 use crate::retry::Breaker;
 
@@ -128,8 +128,20 @@ impl Pool {
         request: &R,
         timeout: Duration,
     ) -> Result<R::Response, CallError> {
+        self.call_watched(address, lane, request, timeout, None).await
+    }
+
+    /// The same, and somebody looks at the answer while it arrives.
+    pub(crate) async fn call_watched<R: Request>(
+        &self,
+        address: &Arc<str>,
+        lane: Lane,
+        request: &R,
+        timeout: Duration,
+        watcher: Option<Box<dyn Watcher>>,
+    ) -> Result<R::Response, CallError> {
         let connection = self.connection(address, lane).await?;
-        let answer = connection.call(request, timeout).await;
+        let answer = connection.call(request, timeout, watcher).await;
         match &answer {
             Ok(_) => self.succeeded(address),
             Err(error) => self.noted(address, error),

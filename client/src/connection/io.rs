@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use thalweg_protocol::codec::Reader;
-use thalweg_protocol::frame::{FrameReader, decode_response_header};
+use thalweg_protocol::frame::{FrameReader, LENGTH_BYTES, decode_response_header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::sleep_until;
 
-use super::{Answer, Outgoing};
+use super::{Answer, Outgoing, Watcher};
 use crate::clock::{Instant, now};
 use crate::error::CallError;
 
@@ -37,6 +37,7 @@ struct Waiting {
     begun: Instant,
     deadline: Instant,
     answer: oneshot::Sender<Answer>,
+    watcher: Option<Box<dyn Watcher>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -178,6 +179,7 @@ impl State {
             begun: outgoing.begun,
             deadline: outgoing.deadline,
             answer: outgoing.answer,
+            watcher: outgoing.watcher,
             _permit: outgoing.permit,
         };
         self.waiting.insert(outgoing.correlation, waiting);
@@ -207,7 +209,25 @@ impl State {
             };
             let _ = waiting.answer.send(answer);
         }
+        self.show_arriving();
         Ok(())
+    }
+
+    /// Shows what has arrived of the next answer to whoever wants to see it.
+    fn show_arriving(&mut self) {
+        let arrived = self.frames.peek().get(LENGTH_BYTES..).unwrap_or_default();
+        let Some(correlation) = arrived.first_chunk().map(|first| u32::from_be_bytes(*first))
+        else {
+            return;
+        };
+        let Some(waiting) = self.waiting.get_mut(&correlation) else {
+            return;
+        };
+        if let Some(watcher) = &mut waiting.watcher
+            && !watcher.see(arrived, self.frames.announced_bytes())
+        {
+            waiting.watcher = None;
+        }
     }
 
     /// Requests that get no answer are done when they are written.

@@ -3,6 +3,7 @@
 //! Owns what is in flight and when to try again. Never hands out records, never skips any unless told to.
 
 mod answers;
+mod lookout;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,10 +18,12 @@ use tokio::sync::Notify;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use self::lookout::Lookout;
 use super::options::{ConsumerOptions, StartAt};
 use super::position::{Board, Track};
 use super::start::resolve;
 use crate::clock::{Instant, millis, now};
+use crate::connection::Watcher;
 use crate::error::{CallError, ConsumeError};
 use crate::metadata::Image;
 use crate::pool::Lane;
@@ -66,10 +69,22 @@ impl Shared {
     }
 }
 
-/// A fetch in flight: its partitions in the order of the request, each with its generation.
+/// A fetch in flight: its partitions in the order of the request.
 struct Asked {
     address: Arc<str>,
-    partitions: Vec<(TopicId, usize, u64)>,
+    partitions: Vec<AskedPartition>,
+    /// How many bytes of records the answer may bring.
+    bytes_max: usize,
+    /// Some of it follows an answer that is still arriving.
+    is_ahead: bool,
+}
+
+#[derive(Clone, Copy)]
+struct AskedPartition {
+    topic: TopicId,
+    track: usize,
+    generation: u64,
+    from: Offset,
 }
 
 /// What came back from something that took time.
@@ -95,6 +110,8 @@ struct Wanted {
     leader_epoch: LeaderEpoch,
     last_epoch: LeaderEpoch,
     offset: Offset,
+    /// Follows an answer that is still arriving.
+    is_ahead: bool,
 }
 
 pub(crate) struct Fetcher {
@@ -104,6 +121,10 @@ pub(crate) struct Fetcher {
     stop: CancellationToken,
     brokers: HashMap<Arc<str>, Broker>,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// What all fetches in flight may bring, in bytes of records.
+    asked_bytes: usize,
+    /// The part of it in fetches that go ahead.
+    ahead_bytes: usize,
     refresh_wanted: bool,
     refreshing: bool,
     refresh_backoff: Backoff,
@@ -141,6 +162,8 @@ impl Fetcher {
             stop,
             brokers: HashMap::new(),
             events: FuturesUnordered::new(),
+            asked_bytes: 0,
+            ahead_bytes: 0,
             refresh_wanted: false,
             refreshing: false,
             refresh_not_before: begun,
@@ -246,7 +269,7 @@ impl Fetcher {
         let by_broker = self.wanted(image, now);
         let free = {
             let buffered = self.shared.board().buffered_bytes();
-            self.options.prefetch_bytes_max.saturating_sub(buffered)
+            self.options.prefetch_bytes_max.saturating_sub(buffered + self.ahead_bytes)
         };
         if free == 0 {
             return;
@@ -262,10 +285,13 @@ impl Fetcher {
         let mut by_broker: BTreeMap<Arc<str>, Vec<Wanted>> = BTreeMap::new();
         let mut board = self.shared.board();
         let mut unreachable = Vec::new();
+        let goes_ahead = self.goes_ahead(board.buffered_bytes());
         for (index, track) in board.tracks.iter_mut().enumerate() {
-            if !track.is_hungry() {
+            let ahead = track.place_ahead().filter(|_| goes_ahead);
+            if !track.is_hungry() && ahead.is_none() {
                 continue;
             }
+            let (offset, last_epoch) = ahead.unwrap_or((track.fetch_from, track.last_epoch));
             if let Some(since) = track.failing_since
                 && now >= since + self.router.options().api_timeout
             {
@@ -290,8 +316,9 @@ impl Fetcher {
                 topic: track.id,
                 partition: track.partition,
                 leader_epoch: leadership.epoch,
-                last_epoch: track.last_epoch,
-                offset: track.fetch_from,
+                last_epoch,
+                offset,
+                is_ahead: ahead.is_some(),
             });
         }
         for (index, waited) in unreachable {
@@ -306,6 +333,14 @@ impl Fetcher {
             board.fail(index, error, false);
         }
         by_broker
+    }
+
+    /// Whether to ask for more while answers are arriving. A reader that is slower than its broker has no use for it;
+    /// more memory would only be touched for the first time, and its answers leave the processor's cache.
+    fn goes_ahead(&self, buffered_bytes: usize) -> bool {
+        let ConsumerOptions { prefetch_bytes_max, fetch_bytes_max, .. } = *self.options;
+        let free_bytes = prefetch_bytes_max.saturating_sub(buffered_bytes + self.asked_bytes);
+        buffered_bytes <= fetch_bytes_max / 4 && free_bytes >= 2 * fetch_bytes_max
     }
 
     fn fetch_from(&mut self, address: &Arc<str>, wanted: Vec<Wanted>, share: usize, now: Instant) {
@@ -327,19 +362,31 @@ impl Fetcher {
             let mut board = self.shared.board();
             for one in &wanted {
                 if let Some(track) = board.tracks.get_mut(one.track) {
-                    track.under_way = Some(one.generation);
+                    track.asked_for(one.offset);
                 }
             }
         }
-        let asked = Asked {
-            address: address.clone(),
-            partitions: wanted.iter().map(|one| (one.topic, one.track, one.generation)).collect(),
-        };
+        let partitions = wanted.iter().map(|one| AskedPartition {
+            topic: one.topic,
+            track: one.track,
+            generation: one.generation,
+            from: one.offset,
+        });
+        let partitions: Vec<_> = partitions.collect();
+        let is_ahead = wanted.iter().any(|one| one.is_ahead);
         let request = self.request(wanted, share);
+        let bytes_max = self.options.partition_bytes_max.saturating_mul(partitions.len());
+        let bytes_max = bytes_max.min(usize::try_from(request.bytes_max).unwrap_or(usize::MAX));
+        let lookout = Lookout::new(Arc::downgrade(&self.shared), partitions.clone());
+        let asked = Asked { address: address.clone(), partitions, bytes_max, is_ahead };
+        self.asked_bytes += bytes_max;
+        self.ahead_bytes += if is_ahead { bytes_max } else { 0 };
         let router = self.router.clone();
         let timeout = self.options.fetch_wait_max + router.options().request_timeout;
         self.events.push(Box::pin(async move {
-            let call = router.pool().call(&asked.address, Lane::Fetch, &request, timeout);
+            let pool = router.pool();
+            let lookout: Option<Box<dyn Watcher>> = Some(Box::new(lookout));
+            let call = pool.call_watched(&asked.address, Lane::Fetch, &request, timeout, lookout);
             let answer = call.await;
             Event::Fetched { asked, answer }
         }));

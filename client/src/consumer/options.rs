@@ -82,7 +82,7 @@ impl Default for ConsumerOptions {
             assigned: Vec::new(),
             prefetch_bytes_max: 64 * 1024 * 1024,
             fetch_bytes_max: 16 * 1024 * 1024,
-            partition_bytes_max: 4 * 1024 * 1024,
+            partition_bytes_max: 2 * 1024 * 1024,
             fetch_bytes_min: 1,
             fetch_wait_max: Duration::from_millis(500),
             inflated_bytes_max: 128 * 1024 * 1024,
@@ -198,7 +198,7 @@ impl ConsumerBuilder {
         self
     }
 
-    /// The most that one fetch answers for one partition, in bytes; default 4 MiB.
+    /// The most that one fetch answers for one partition, in bytes; default 2 MiB.
     pub const fn partition_bytes_max(mut self, bytes: usize) -> Self {
         self.options.partition_bytes_max = bytes;
         self

@@ -11,6 +11,7 @@
 //! Invariants: what is read ahead of a partition is contiguous up to `fetch_from`; `buffered_bytes` counts what
 //! waits in the queue and what the handle has open.
 
+mod ahead;
 mod group;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use thalweg_protocol::batch::{BatchError, BatchHeader, HEADER_BYTES};
 use thalweg_protocol::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 
+pub(crate) use ahead::Ahead;
 pub(crate) use group::Begin;
 
 use super::group::GroupEvent;
@@ -61,6 +63,8 @@ pub(crate) struct Track {
     pub(crate) stop: Option<Offset>,
     /// The generation under which a fetch, or a search for where to begin, is under way.
     pub(crate) under_way: Option<u64>,
+    /// Of the answer to that fetch, once it is arriving.
+    pub(crate) ahead: Option<Ahead>,
     pub(crate) high_watermark: Option<Offset>,
     pub(crate) retry_at: Option<Instant>,
     /// Since when no fetch has succeeded though one was due.
@@ -94,6 +98,7 @@ impl Track {
             origin,
             stop: None,
             under_way: None,
+            ahead: None,
             high_watermark: None,
             retry_at: None,
             failing_since: None,
@@ -128,6 +133,12 @@ impl Track {
     /// Whether nothing more is read of it.
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.activity, Activity::Stopped | Activity::Finished | Activity::Gone)
+    }
+
+    /// What is under way comes to nothing.
+    pub(crate) const fn outdate(&mut self) {
+        self.generation += 1;
+        self.ahead = None;
     }
 
     /// Whether it wants to be fetched, apart from memory.
@@ -224,7 +235,7 @@ impl Board {
     pub(crate) fn restart(&mut self, index: usize, at: Offset, activity: Activity) {
         self.forget(index);
         if let Some(track) = self.tracks.get_mut(index) {
-            track.generation += 1;
+            track.outdate();
             track.fetch_from = at;
             track.last_epoch = LeaderEpoch::UNCHECKED;
             track.activity = activity;
@@ -248,7 +259,7 @@ impl Board {
     pub(crate) fn end(&mut self, index: usize, activity: Activity) {
         self.forget(index);
         if let Some(track) = self.tracks.get_mut(index) {
-            track.generation += 1;
+            track.outdate();
             track.activity = activity;
         }
     }
@@ -291,7 +302,7 @@ impl Board {
     /// Tells an error after what was read ahead; a final one stops the partition.
     pub(crate) fn fail(&mut self, index: usize, error: ConsumeError, is_final: bool) {
         if let Some(track) = self.tracks.get_mut(index).filter(|_| is_final) {
-            track.generation += 1;
+            track.outdate();
             track.activity = Activity::Stopped;
         }
         self.queue.push_back(Item::Error { track: Some(index), error });

@@ -42,6 +42,8 @@ pub struct State {
     /// Number of batches and requests of each produce request, in order of arrival.
     pub produce_requests: Vec<Vec<(i32, i32)>>,
     pub fetch_bytes_max: Vec<u32>,
+    /// Partitions and offsets of each fetch, in order of arrival.
+    pub fetches: Vec<Vec<(i32, i64)>>,
     pub requests_in_flight_max: u32,
     pub frame_bytes_max: u32,
     pub groups: groups::Groups,
@@ -49,6 +51,8 @@ pub struct State {
     pub produce_gate: Option<Arc<tokio::sync::Semaphore>>,
     /// Answers to fetches wait for this, with what they read before.
     pub fetch_gate: Option<Arc<tokio::sync::Semaphore>>,
+    /// The last bytes of large answers wait for this; nothing overtakes them.
+    pub tail_gate: Option<Arc<tokio::sync::Semaphore>>,
 }
 
 pub struct Topic {
@@ -81,11 +85,13 @@ impl Cluster {
             metadata_requests: 0,
             produce_requests: Vec::new(),
             fetch_bytes_max: Vec::new(),
+            fetches: Vec::new(),
             requests_in_flight_max: 64,
             frame_bytes_max: 64 * 1024 * 1024,
             groups: groups::Groups::default(),
             produce_gate: None,
             fetch_gate: None,
+            tail_gate: None,
         };
         let mut cluster = Self { state: Arc::new(Mutex::new(state)), brokers: Vec::new() };
         for id in 0..brokers {

@@ -41,6 +41,12 @@ pub struct Server {
     pub token: CancellationToken,
 }
 
+/// Answers that are larger can be held up before their end.
+const LARGE_BYTES: usize = 64 * 1024;
+
+/// What is held back of them.
+const TAIL_BYTES: usize = 1000;
+
 type Answers = mpsc::UnboundedSender<Vec<Bytes>>;
 
 impl Server {
@@ -73,12 +79,22 @@ impl Server {
     async fn serve(self, stream: TcpStream, cut: CancellationToken) {
         let (mut reader, mut writer) = stream.into_split();
         let (answers, mut outgoing) = mpsc::unbounded_channel::<Vec<Bytes>>();
+        let state = self.state.clone();
         let writing = async move {
             while let Some(chunks) = outgoing.recv().await {
-                for chunk in chunks {
-                    if writer.write_all(&chunk).await.is_err() {
-                        return;
-                    }
+                let frame = chunks.concat();
+                let gate = state.lock().unwrap().tail_gate.clone();
+                let gate = gate.filter(|_| frame.len() > LARGE_BYTES);
+                let held = if gate.is_some() { TAIL_BYTES } else { 0 };
+                let (front, tail) = frame.split_at(frame.len() - held);
+                if writer.write_all(front).await.is_err() {
+                    return;
+                }
+                if let Some(gate) = gate {
+                    gate.acquire().await.unwrap().forget();
+                }
+                if writer.write_all(tail).await.is_err() {
+                    return;
                 }
             }
         };
@@ -351,7 +367,12 @@ impl Server {
         cut: &CancellationToken,
     ) {
         let request: FetchRequest = decode_body(body).unwrap();
-        self.state.lock().unwrap().fetch_bytes_max.push(request.bytes_max);
+        {
+            let mut state = self.state.lock().unwrap();
+            state.fetch_bytes_max.push(request.bytes_max);
+            let asked = request.topics.iter().flat_map(|topic| &topic.partitions);
+            state.fetches.push(asked.map(|one| (one.partition.get(), one.offset.get())).collect());
+        }
         let (server, answers, header) = (self.clone(), answers.clone(), header.clone());
         let cut = cut.clone();
         tokio::spawn(async move {

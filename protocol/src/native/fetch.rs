@@ -1,6 +1,10 @@
 //! Reads record batches, waiting until there are enough.
 
+mod arriving;
+
 use bytes::Bytes;
+
+pub use arriving::{Arriving, GoesOn, Look};
 
 use super::wire::message;
 use super::{Api, ApiError, LeaderHint, Request};

@@ -62,8 +62,8 @@ pub use describe_topics::{
     DescribedPartition, DescribedTopic,
 };
 pub use fetch::{
-    EpochEnd, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchedPartition,
-    FetchedTopic,
+    Arriving, EpochEnd, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchedPartition,
+    FetchedTopic, GoesOn, Look,
 };
 pub use fetch_offsets::{FetchOffsetsRequest, FetchOffsetsResponse, PartitionOffset, TopicOffsets};
 pub use find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse, GroupCoordinator};

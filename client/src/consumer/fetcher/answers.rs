@@ -5,7 +5,7 @@ use thalweg_protocol::{ErrorCode, Offset, Retry, TopicId};
 
 use super::super::options::{OnCorrupt, OnOutOfRange, StartAt};
 use super::super::position::{Board, Track};
-use super::{Asked, Fetcher};
+use super::{Asked, AskedPartition, Fetcher};
 use crate::clock::now;
 use crate::error::{CallError, ConsumeError};
 
@@ -18,6 +18,8 @@ enum Next {
 
 impl Fetcher {
     pub(super) fn answered(&mut self, asked: &Asked, answer: Result<FetchResponse, CallError>) {
+        self.asked_bytes -= asked.bytes_max;
+        self.ahead_bytes -= if asked.is_ahead { asked.bytes_max } else { 0 };
         let failed = answer.as_ref().err();
         if let Some(broker) = self.brokers.get_mut(&asked.address) {
             broker.in_flight = broker.in_flight.saturating_sub(1);
@@ -43,15 +45,16 @@ impl Fetcher {
         let is_final = error.retry() == Retry::Never;
         {
             let mut board = self.shared.board();
-            for (_, index, generation) in &asked.partitions {
-                let Some(track) = current(&mut board, *index, *generation) else {
+            for one in &asked.partitions {
+                let index = one.track;
+                let Some(track) = current(&mut board, one) else {
                     continue;
                 };
-                track.under_way = None;
+                track.follow(one.generation);
                 track.failing_since.get_or_insert_with(now);
                 if is_final {
                     let failure = final_failure(track, &error);
-                    board.fail(*index, failure, true);
+                    board.fail(index, failure, true);
                 }
             }
         }
@@ -64,40 +67,53 @@ impl Fetcher {
             let id = topic.topic;
             topic.partitions.into_iter().map(move |one| (id, one))
         });
-        for (topic, index, generation) in &asked.partitions {
+        for one in &asked.partitions {
             let answer = answers.next();
-            let next = self.take(*topic, *index, *generation, answer);
+            let next = self.take(one, answer);
             match next {
                 Next::Nothing => {}
                 Next::Refresh => self.refresh_wanted = true,
-                Next::SeekAnew(start) => self.seek_anew(*index, start),
+                Next::SeekAnew(start) => self.seek_anew(one.track, start),
             }
         }
     }
 
     fn take(
         &mut self,
-        topic: TopicId,
-        index: usize,
-        generation: u64,
+        asked: &AskedPartition,
         answer: Option<(TopicId, FetchedPartition)>,
     ) -> Next {
         let shared = self.shared.clone();
         let mut board = shared.board();
-        let Some(track) = current(&mut board, index, generation) else {
-            // A seek came in between.
+        if current(&mut board, asked).is_none() {
+            return Next::Nothing;
+        }
+        let next = self.take_current(&mut board, asked, answer);
+        if let Some(track) = board.tracks.get_mut(asked.track) {
+            track.follow(asked.generation);
+        }
+        next
+    }
+
+    fn take_current(
+        &mut self,
+        board: &mut Board,
+        asked: &AskedPartition,
+        answer: Option<(TopicId, FetchedPartition)>,
+    ) -> Next {
+        let index = asked.track;
+        let Some(track) = board.tracks.get_mut(index) else {
             return Next::Nothing;
         };
-        track.under_way = None;
         let one = match answer {
-            Some((id, one)) if id == topic && one.partition == track.partition => one,
+            Some((id, one)) if id == asked.topic && one.partition == track.partition => one,
             _ => {
                 self.pause(track);
                 return Next::Refresh;
             }
         };
         if one.error.is_some() {
-            return self.refused(&mut board, index, &one);
+            return self.refused(board, index, &one);
         }
         track.failing_since = None;
         track.retry_at = None;
@@ -106,7 +122,7 @@ impl Fetcher {
         self.refresh_backoff.reset();
         if let Err(error) = board.fetched(index, &one.records) {
             let message = error.to_string();
-            return self.corrupt(&mut board, index, from, Offset::NONE, message);
+            return self.corrupt(board, index, from, Offset::NONE, message);
         }
         Next::Nothing
     }
@@ -217,10 +233,11 @@ impl Fetcher {
     }
 }
 
-/// The partition, if nothing has changed its place since it was asked for.
-fn current(board: &mut Board, index: usize, generation: u64) -> Option<&mut Track> {
-    let track = board.tracks.get_mut(index)?;
-    (track.generation == generation).then_some(track)
+/// The partition, if what was asked for is what comes next: there was no seek since, and what it was to follow is
+/// here.
+fn current<'a>(board: &'a mut Board, asked: &AskedPartition) -> Option<&'a mut Track> {
+    let track = board.tracks.get_mut(asked.track)?;
+    (track.generation == asked.generation && track.has_come(asked.from)).then_some(track)
 }
 
 fn final_failure(track: &Track, error: &CallError) -> ConsumeError {
