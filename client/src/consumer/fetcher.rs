@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lookout::Lookout;
 use super::options::{ConsumerOptions, StartAt};
-use super::position::{Board, Track};
+use super::position::{Board, Track, pays_to_go_ahead};
 use super::start::resolve;
 use crate::clock::{Instant, millis, now};
 use crate::connection::Watcher;
@@ -285,7 +285,10 @@ impl Fetcher {
         let mut by_broker: BTreeMap<Arc<str>, Vec<Wanted>> = BTreeMap::new();
         let mut board = self.shared.board();
         let mut unreachable = Vec::new();
-        let goes_ahead = self.goes_ahead(board.buffered_bytes());
+        let ConsumerOptions { prefetch_bytes_max, fetch_bytes_max, .. } = *self.options;
+        let buffered_bytes = board.buffered_bytes();
+        let free_bytes = prefetch_bytes_max.saturating_sub(buffered_bytes + self.asked_bytes);
+        let goes_ahead = pays_to_go_ahead(buffered_bytes, free_bytes, fetch_bytes_max);
         for (index, track) in board.tracks.iter_mut().enumerate() {
             let ahead = track.place_ahead().filter(|_| goes_ahead);
             if !track.is_hungry() && ahead.is_none() {
@@ -333,14 +336,6 @@ impl Fetcher {
             board.fail(index, error, false);
         }
         by_broker
-    }
-
-    /// Whether to ask for more while answers are arriving. A reader that is slower than its broker has no use for it;
-    /// more memory would only be touched for the first time, and its answers leave the processor's cache.
-    fn goes_ahead(&self, buffered_bytes: usize) -> bool {
-        let ConsumerOptions { prefetch_bytes_max, fetch_bytes_max, .. } = *self.options;
-        let free_bytes = prefetch_bytes_max.saturating_sub(buffered_bytes + self.asked_bytes);
-        buffered_bytes <= fetch_bytes_max / 4 && free_bytes >= 2 * fetch_bytes_max
     }
 
     fn fetch_from(&mut self, address: &Arc<str>, wanted: Vec<Wanted>, share: usize, now: Instant) {

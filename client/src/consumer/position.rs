@@ -22,7 +22,7 @@ use bytes::Bytes;
 use thalweg_protocol::batch::{BatchError, BatchHeader, HEADER_BYTES};
 use thalweg_protocol::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 
-pub(crate) use ahead::Ahead;
+pub(crate) use ahead::{Ahead, pays_to_go_ahead};
 pub(crate) use group::Begin;
 
 use super::group::GroupEvent;

@@ -21,6 +21,17 @@ pub(crate) enum Ahead {
     Asked { next: Offset },
 }
 
+/// Whether to ask for more while answers are arriving: only for a reader that is as fast as its broker, and only if
+/// what comes fits in any case. For a slower one, more memory would be touched for the first time, and what it holds
+/// would leave the processor's cache.
+pub(crate) const fn pays_to_go_ahead(
+    buffered_bytes: usize,
+    free_bytes: usize,
+    fetch_bytes_max: usize,
+) -> bool {
+    buffered_bytes <= fetch_bytes_max / 4 && free_bytes / 2 >= fetch_bytes_max
+}
+
 impl Track {
     /// The answer to its fetch is arriving and ends with a record of `epoch` below `next`.
     pub(crate) fn foresee(&mut self, generation: u64, next: Offset, epoch: LeaderEpoch) -> bool {
@@ -147,6 +158,16 @@ mod tests {
             assert_eq!((track.generation, track.ahead), (1, None), "at {stands_at}");
             assert!(track.is_hungry());
         }
+    }
+
+    #[test]
+    fn who_has_enough_to_do_or_little_memory_does_not_go_ahead() {
+        let mib = |count: usize| count * 1024 * 1024;
+        assert!(pays_to_go_ahead(0, mib(62), mib(16)));
+        assert!(pays_to_go_ahead(mib(4), mib(32), mib(16)));
+        assert!(!pays_to_go_ahead(mib(4) + 1, mib(60), mib(16)), "enough to do");
+        assert!(!pays_to_go_ahead(0, mib(32) - 1, mib(16)), "little memory");
+        assert!(!pays_to_go_ahead(0, 0, usize::MAX));
     }
 
     #[test]
