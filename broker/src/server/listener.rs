@@ -128,7 +128,8 @@ async fn serve(
     };
     drop((handshake, shaking));
     match shaken {
-        Ok((opened, Purpose::Data)) => run(stream, opened, door, counted).await,
+        // Apart: a task is as large as its largest part, and a stranger's needs none of what serving does.
+        Ok((opened, Purpose::Data)) => Box::pin(run(stream, opened, door, counted)).await,
         Ok((opened, Purpose::Control)) => move_to_control(stream, opened, door, counted),
         Err(closed) => report(&door, counted, &address, &closed),
     }
