@@ -414,12 +414,18 @@ impl Fetcher {
     }
 
     fn refresh(&mut self, image: &Image, now: Instant) {
+        if self.refreshing {
+            // Its answer is an event, and says whether the next one is wanted.
+            return;
+        }
         if let Some(refreshed) = image.refreshed {
             let stale_at = refreshed + self.router.options().metadata_age_max;
             self.refresh_wanted |= now >= stale_at;
-            self.wake_at = self.wake_at.min(stale_at.max(self.refresh_not_before));
+            if !self.refresh_wanted {
+                self.wake_at = self.wake_at.min(stale_at);
+            }
         }
-        if !self.refresh_wanted || self.refreshing {
+        if !self.refresh_wanted {
             return;
         }
         if now < self.refresh_not_before {

@@ -120,7 +120,8 @@ impl ProducerBuilder {
     /// By default nobody waits for nothing: a batch goes out at once when nothing is in flight to its
     /// broker; while something is, records gather until the answer comes, the batch is full, or 5 ms
     /// have passed. So a record alone is quick, and many records make large batches by themselves.
-    /// With a linger set, every batch that is not full waits so long; with zero, none waits.
+    /// With a linger set, every batch that is not full waits so long; with zero, none waits, but while many requests are
+    /// under way that take long they keep a small distance, 5 ms at most, so that each takes along what has come since.
     pub const fn linger(mut self, linger: Duration) -> Self {
         self.options.linger = Some(linger);
         self

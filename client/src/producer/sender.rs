@@ -73,6 +73,8 @@ struct Line {
     identity: Option<Identity>,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    /// Its entry among those that linger, if it is still there.
+    lingers_until: Option<Instant>,
     /// The topic and the epoch under which its leader knows it.
     leader: Option<(TopicId, LeaderEpoch)>,
     /// Since when the brokers say that there is no such topic.
@@ -229,6 +231,7 @@ impl Sender {
                 identity: None,
                 backoff: router.backoff(),
                 retry_at: None,
+                lingers_until: None,
                 leader: None,
                 missing_since: None,
                 last_trouble: String::new(),
@@ -267,13 +270,19 @@ impl Sender {
 
     /// Asks for metadata when somebody needs it or it is old.
     fn refresh(&mut self, now: Instant) {
+        if self.refresh.running {
+            // Its answer is an event, and says whether the next one is wanted.
+            return;
+        }
         let image = self.router.image();
         if let Some(refreshed) = image.refreshed {
             let stale_at = refreshed + self.router.options().metadata_age_max;
             self.refresh.wanted |= now >= stale_at;
-            self.wake_at = self.wake_at.min(stale_at.max(self.refresh.not_before));
+            if !self.refresh.wanted {
+                self.wake_at = self.wake_at.min(stale_at);
+            }
         }
-        if !self.refresh.wanted || self.refresh.running {
+        if !self.refresh.wanted {
             return;
         }
         if now < self.refresh.not_before {

@@ -22,6 +22,8 @@ pub(super) struct Broker {
     pub(super) retry_at: Option<Instant>,
     /// Partitions that may have something for it.
     pub(super) ready: BTreeSet<usize>,
+    /// Behind which of them the next look begins, where not all of them can be served at once.
+    pub(super) served: usize,
     /// Partitions whose open batch may grow, and until when.
     pub(super) lingering: BTreeSet<(Instant, usize)>,
 }
@@ -37,6 +39,7 @@ impl Broker {
             backoff,
             retry_at: None,
             ready: BTreeSet::new(),
+            served: 0,
             lingering: BTreeSet::new(),
         }
     }
@@ -63,7 +66,7 @@ impl Broker {
     /// each after a moment, and what comes next would wait for their answers, and then for its own.
     pub(super) fn paced(&self, requests_max: usize) -> Option<Instant> {
         let distance = self.latency / u32::try_from(requests_max).unwrap_or(u32::MAX);
-        if self.requests_in_flight < requests_max / 4 || distance < *DISTANCE.start() {
+        if self.requests_in_flight < (requests_max / 4).max(1) || distance < *DISTANCE.start() {
             return None;
         }
         Some(self.last_request? + distance.min(*DISTANCE.end()))

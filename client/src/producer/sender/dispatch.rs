@@ -78,13 +78,14 @@ impl Sender {
             return;
         };
         let requests_max = requests_max(&connection);
-        if let Some(at) = broker.paced(requests_max).filter(|at| *at > now) {
+        let wanted = self.accumulator.memory.is_wanted();
+        if let Some(at) = broker.paced(requests_max).filter(|at| *at > now && !wanted) {
             self.wake_at = self.wake_at.min(at);
             return;
         }
         // Nothing in flight: whoever has something may go at once.
         let mut quiet = broker.requests_in_flight == 0;
-        let has_waited = quiet || self.accumulator.memory.is_wanted();
+        let has_waited = quiet || wanted;
         broker.rouse(if has_waited { None } else { Some(now) });
         loop {
             let round = self.choose(address, &connection, requests_max, quiet, now);
@@ -146,7 +147,9 @@ impl Sender {
         }
         let mut ready = std::mem::take(&mut broker.ready);
         let mut lingering = std::mem::take(&mut broker.lingering);
-        ready.retain(|index| {
+        let mut served = broker.served;
+        let served_at = served;
+        let mut look_at = |index: &usize| {
             if bytes >= bytes_max {
                 return true;
             }
@@ -154,17 +157,29 @@ impl Sender {
                 Look::Goes(chosen) => {
                     bytes += chosen.bytes.len();
                     round.push(chosen);
+                    if bytes >= bytes_max {
+                        served = *index + 1;
+                    }
                     true
                 }
                 Look::Lingers(due_at) => {
+                    let line = self.lines.get_mut(index);
+                    if let Some(old) = line.and_then(|line| line.lingers_until.replace(due_at)) {
+                        lingering.remove(&(old, *index));
+                    }
                     lingering.insert((due_at, *index));
                     false
                 }
                 Look::Waits => false,
             }
-        });
+        };
+        let mut behind = ready.split_off(&served_at);
+        behind.retain(&mut look_at);
+        ready.retain(&mut look_at);
+        ready.append(&mut behind);
         if let Some(broker) = self.brokers.get_mut(address) {
             broker.ready = ready;
+            broker.served = served;
             broker.lingering = lingering;
         }
         round
