@@ -2,10 +2,11 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::thread::{Builder, ScopedJoinHandle};
 
 /// Does `work` for each item, on at most `threads_max` threads, and waits for the last. The results come in the order of
-/// the items. A panic in `work` goes on in the caller.
+/// the items. A panic in `work` goes on in the caller, which works itself, too: where the system gives no more threads,
+/// there are fewer.
 pub fn share_out<T: Sync, R: Send>(
     items: &[T],
     threads_max: usize,
@@ -26,9 +27,13 @@ pub fn share_out<T: Sync, R: Send>(
         }
     };
     let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
-        let joined = threads.into_iter().map(ScopedJoinHandle::join);
-        joined.flat_map(|done| done.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        let thread = |_| Builder::new().spawn_scoped(scope, take).ok();
+        let threads: Vec<_> = (1..threads).map_while(thread).collect();
+        let mut done = take();
+        for thread in threads.into_iter().map(ScopedJoinHandle::join) {
+            done.extend(thread.unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
     });
     done.sort_unstable_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()

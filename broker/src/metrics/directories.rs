@@ -150,13 +150,13 @@ impl RecoveryMetrics {
 }
 
 impl SyncMetrics {
-    /// The first log of a group of `logs` reached stable storage.
+    /// The sync of a group of `logs` has come to its first result.
     pub fn grouped(&self, logs: usize) {
         self.syncs.increment(1);
         self.logs.record(u64::try_from(logs).unwrap_or(u64::MAX));
     }
 
-    /// A whole group reached stable storage in `time`.
+    /// A whole group was synced in `time`.
     pub fn took(&self, time: Duration) {
         self.seconds.record_time(time);
     }

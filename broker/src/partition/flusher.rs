@@ -56,7 +56,7 @@ struct State {
     stopping: bool,
 }
 
-/// How far the round in flight is; all zero between two.
+/// How far the round in flight is, or the last one came.
 #[derive(Debug, Default)]
 struct Tally {
     logs: usize,
@@ -102,6 +102,8 @@ impl Flusher {
                 while let Some(round) = lane.next_round(&*shared.clock) {
                     let threads = (round.len() / LOGS_PER_THREAD_MIN).clamp(1, threads_max.max(1));
                     share_out(&round, threads, |partition| {
+                        // Here, too: what others sync meanwhile is then not acknowledged any more.
+                        let _watch = OfflineOnPanic { dir: &dir, shared: &shared };
                         shared.finish(lane, &dir, partition, &sync_one(partition));
                     });
                 }

@@ -138,11 +138,7 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
         }
         Request::List(states) => {
             let listing = groups.list(&states, context.timeout);
-            Box::pin(async move {
-                let coordinator::Listing { groups, missing } = listing.await;
-                let missing = missing.into_iter().map(|(shard, error)| (shard, error.into()));
-                Ok(Response::Listed(groups, missing.collect()))
-            })
+            Box::pin(async move { Ok(listed(listing.await)) })
         }
         Request::Describe(names) => {
             let all = for_each(names, move |name| {
@@ -174,6 +170,11 @@ fn ask_coordinator(services: Arc<Services>, request: Request, context: Context) 
         }
     };
     Begun::Waiting(Box::pin(async move { waiting.await.map(crate::api::Response::Group) }))
+}
+
+fn listed(listing: coordinator::Listing) -> Response {
+    let missing = listing.missing.into_iter().map(|(shard, error)| (shard, error.into()));
+    Response::Listed(listing.groups, missing.collect())
 }
 
 /// A name that stands in the list more than once: a short request could else ask for a very large answer.
