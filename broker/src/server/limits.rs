@@ -156,6 +156,11 @@ impl Limits {
         Ok(Admitted { limits: Arc::clone(self), address })
     }
 
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
     /// One connection's share of the memory for large frames; nothing yet.
     pub(crate) fn memory(&self) -> Memory {
         Memory {

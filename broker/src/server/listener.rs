@@ -118,7 +118,7 @@ async fn serve(
     counted: Counted,
 ) {
     let shaking = door.metrics.handshake();
-    if let Err(error) = prepare(&stream) {
+    if let Err(error) = prepare(&stream, door.limits.open_connections()) {
         return report(&door, counted, &address, &Closed::Socket(error));
     }
     let shaken = tokio::select! {
