@@ -167,21 +167,6 @@ impl Connection {
         Ok(())
     }
 
-    /// One whose task has ended a moment ago, which nobody has noticed yet.
-    #[cfg(test)]
-    pub(crate) fn just_ended(address: &Arc<str>, hello: HandshakeResponse) -> Self {
-        let (outgoing, _) = mpsc::channel(1);
-        Self {
-            address: address.clone(),
-            hello,
-            outgoing,
-            permits: Arc::new(Semaphore::new(64)),
-            in_flight_max: 64,
-            correlation: AtomicU32::new(0),
-            ended: Arc::default(),
-        }
-    }
-
     fn lost(&self, api: &'static str, reason: &str, sent: bool) -> CallError {
         CallError::Lost { address: self.address.to_string(), api, reason: reason.to_owned(), sent }
     }
@@ -241,3 +226,8 @@ impl<R: Request> Future for Pending<R> {
         Pin::new(&mut self.receiver).poll(context).map(|answer| self.decode(answer))
     }
 }
+
+#[cfg(test)]
+mod held;
+#[cfg(test)]
+pub(crate) use held::{Held, Reply};

@@ -120,6 +120,12 @@ impl Pool {
         *lock(&self.slot(address, lane).live) = Some(Arc::new(connection));
     }
 
+    /// From now on no connection is made here but by the test: who wants one waits.
+    #[cfg(test)]
+    pub(crate) fn hold(&self, address: &Arc<str>, lane: Lane) {
+        std::mem::forget(self.slot(address, lane).connecting.try_lock().unwrap());
+    }
+
     /// One request over one connection; tells the breaker how it went.
     pub(crate) async fn call<R: Request>(
         &self,

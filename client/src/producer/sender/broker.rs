@@ -102,6 +102,15 @@ mod tests {
         assert_eq!(broker.paced(32), None, "they are fast");
     }
 
+    /// A quarter of three is none: the next request waited for a distance although the broker had nothing to do.
+    #[test]
+    fn a_broker_that_takes_few_requests_gets_one_at_once_when_none_is_in_flight() {
+        let (mut broker, begun) = (broker(), now());
+        (0..100).for_each(|_| broker.answered(40 * MS));
+        broker.last_request = Some(begun);
+        assert_eq!(broker.paced(3), None);
+    }
+
     #[test]
     fn who_has_lingered_long_enough_is_looked_at_and_in_the_end_all_are() {
         let (mut broker, now) = (broker(), now());

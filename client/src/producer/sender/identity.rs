@@ -40,6 +40,18 @@ impl IdentityState {
         }
     }
 
+    /// Whether [`Self::give`] would give it one.
+    #[cfg(test)]
+    pub(super) fn could_give(&self, line: &Line) -> bool {
+        self.current.is_some_and(|identity| line.identity != Some(identity))
+    }
+
+    /// Whether another one is on its way.
+    #[cfg(test)]
+    pub(super) const fn is_asked(&self) -> bool {
+        self.running
+    }
+
     /// Nobody gets the present identity any more.
     pub(super) const fn outdate(&mut self) {
         self.current = None;

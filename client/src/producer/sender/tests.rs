@@ -1,3 +1,11 @@
+mod brokers;
+mod checks;
+mod journal;
+mod random;
+mod steps;
+mod turns;
+mod world;
+
 use std::thread;
 
 use thalweg_protocol::native::{
