@@ -44,6 +44,29 @@ async fn every_offset_can_be_the_first_to_read_across_rolled_segments() {
     }
 }
 
+/// An answer is filled in the order of the request. Once that was always the same, and the last partitions of a backlog
+/// waited until the first ones were read to their end.
+#[tokio::test]
+async fn every_partition_has_its_turn_where_an_answer_does_not_hold_them_all() {
+    let fixture = Fixture::start();
+    let client = fixture.client();
+    create(&client, "backlog", 4, &[]).await;
+    let producer = client.producer().batch_bytes(1_500).build().await.unwrap();
+    let records: Vec<String> = (0..200).map(|number| format!("{number:01000}")).collect();
+    for partition in 0..4 {
+        publish(&producer, "backlog", partition, &records).await;
+    }
+    let consumer = client.consumer().topic("backlog", StartAt::Earliest);
+    let consumer = consumer.fetch_bytes_max(4_096).partition_bytes_max(2_048);
+    let mut consumer = consumer.prefetch_bytes_max(4_096).build().await.unwrap();
+    let mut read = [0; 4];
+    while read.contains(&0) {
+        let record = within(consumer.next()).await.unwrap().unwrap();
+        read[usize::try_from(record.partition.get()).unwrap()] += 1;
+        assert!(read.iter().all(|count| *count < 100), "{read:?}");
+    }
+}
+
 #[tokio::test]
 async fn offsets_are_found_by_time() {
     let fixture = Fixture::start();

@@ -99,6 +99,8 @@ struct Broker {
     in_flight: usize,
     backoff: Backoff,
     retry_at: Option<Instant>,
+    /// With which track the next request begins: an answer may not hold them all, and is filled in their order.
+    next_track: usize,
 }
 
 /// A partition to ask a broker for.
@@ -338,12 +340,19 @@ impl Fetcher {
         by_broker
     }
 
-    fn fetch_from(&mut self, address: &Arc<str>, wanted: Vec<Wanted>, share: usize, now: Instant) {
+    fn fetch_from(
+        &mut self,
+        address: &Arc<str>,
+        mut wanted: Vec<Wanted>,
+        share: usize,
+        now: Instant,
+    ) {
         let backoff = self.router.backoff();
         let broker = self.brokers.entry(address.clone()).or_insert_with(|| Broker {
             in_flight: 0,
             backoff,
             retry_at: None,
+            next_track: 0,
         });
         if let Some(retry_at) = broker.retry_at.filter(|at| *at > now) {
             self.wake_at = self.wake_at.min(retry_at);
@@ -353,6 +362,8 @@ impl Fetcher {
             return;
         }
         broker.in_flight += 1;
+        let first = wanted.partition_point(|one| one.track < broker.next_track);
+        wanted.rotate_left(first);
         {
             let mut board = self.shared.board();
             for one in &wanted {

@@ -69,6 +69,10 @@ impl Fetcher {
         });
         for one in &asked.partitions {
             let answer = answers.next();
+            let brings = answer.as_ref().is_some_and(|(_, one)| !one.records.is_empty());
+            if let Some(broker) = self.brokers.get_mut(&asked.address).filter(|_| brings) {
+                broker.next_track = one.track + 1;
+            }
             let next = self.take(one, answer);
             match next {
                 Next::Nothing => {}
