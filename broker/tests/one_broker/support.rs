@@ -140,3 +140,12 @@ pub fn numbered(prefix: &str, count: usize) -> Vec<String> {
 pub async fn within<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future.into_future()).await.expect("took too long")
 }
+
+/// Waits until the condition holds.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = tokio::time::Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        tokio::task::yield_now().await;
+    }
+}

@@ -3,16 +3,7 @@
 use std::path::PathBuf;
 
 use crate::metrics::Shown;
-use crate::support::{Fixture, PATIENCE, create, numbered, publish};
-
-/// Waits until the condition holds.
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = tokio::time::Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        tokio::task::yield_now().await;
-    }
-}
+use crate::support::{Fixture, create, numbered, publish, until};
 
 impl Fixture {
     /// The files of this name in the folders of partitions.
