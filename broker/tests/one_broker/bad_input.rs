@@ -40,9 +40,15 @@ impl Raw {
     }
 
     pub async fn send(&mut self, chunks: &Chunks) {
+        self.try_send(chunks).await.unwrap();
+    }
+
+    /// Fails when the broker has closed the connection already.
+    pub async fn try_send(&mut self, chunks: &Chunks) -> std::io::Result<()> {
         for chunk in chunks {
-            self.stream.write_all(chunk).await.unwrap();
+            self.stream.write_all(chunk).await?;
         }
+        Ok(())
     }
 
     /// The next answer; none when the broker closed the connection.
