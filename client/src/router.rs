@@ -7,12 +7,14 @@ mod attempts;
 mod coordinator;
 mod knowledge;
 mod offsets;
+mod refresh;
 
 use std::sync::Arc;
 
 use thalweg_protocol::native::{ApiError, Request};
 use thalweg_protocol::{LeaderEpoch, PartitionIndex, Retry, TopicName};
 
+use crate::clock::Instant;
 use crate::config::ClientOptions;
 use crate::error::{AdminError, CallError};
 use crate::metadata::{Image, Metadata, Topic};
@@ -22,6 +24,7 @@ use crate::retry::Backoff;
 use attempts::Attempts;
 pub(crate) use attempts::UNKNOWN_TOPIC_GRACE;
 pub(crate) use offsets::only;
+pub(crate) use refresh::{Refresh, Turn};
 
 /// Whom to ask.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,11 @@ impl Router {
 
     pub(crate) fn backoff(&self) -> Backoff {
         Backoff::new(self.options.retry_backoff, self.options.retry_backoff_max)
+    }
+
+    /// For a producer or a consumer that begins: when to ask for metadata again.
+    pub(crate) fn refreshing_from(&self, begun: Instant) -> Refresh {
+        Refresh::new(self.options.metadata_age_max, self.backoff(), begun)
     }
 
     /// Where the partition's leader is, if there is one that is known.

@@ -28,7 +28,7 @@ use crate::error::{CallError, ConsumeError};
 use crate::metadata::Image;
 use crate::pool::Lane;
 use crate::retry::Backoff;
-use crate::router::Router;
+use crate::router::{Refresh, Router, Turn};
 
 /// What handle and fetcher share.
 #[derive(Debug)]
@@ -127,10 +127,7 @@ pub(crate) struct Fetcher {
     asked_bytes: usize,
     /// The part of it in fetches that go ahead.
     ahead_bytes: usize,
-    refresh_wanted: bool,
-    refreshing: bool,
-    refresh_backoff: Backoff,
-    refresh_not_before: Instant,
+    refresh: Refresh,
     seen_version: u64,
     wake_at: Instant,
     last_trouble: CallError,
@@ -157,7 +154,7 @@ impl Fetcher {
     ) -> Self {
         let begun = now();
         Self {
-            refresh_backoff: router.backoff(),
+            refresh: router.refreshing_from(begun),
             router,
             options,
             shared,
@@ -166,9 +163,6 @@ impl Fetcher {
             events: FuturesUnordered::new(),
             asked_bytes: 0,
             ahead_bytes: 0,
-            refresh_wanted: false,
-            refreshing: false,
-            refresh_not_before: begun,
             seen_version: 0,
             wake_at: begun,
             last_trouble: CallError::NoLeader,
@@ -206,11 +200,9 @@ impl Fetcher {
         match event {
             Event::Fetched { asked, answer } => self.answered(&asked, answer),
             Event::Refreshed(outcome) => {
-                self.refreshing = false;
-                self.refresh_not_before = now() + self.refresh_backoff.next(fastrand::f64());
+                self.refresh.answered(&outcome, now(), fastrand::f64());
                 if let Err(error) = outcome {
                     self.last_trouble = error;
-                    self.refresh_wanted = true;
                 }
             }
             Event::Resolved { track, generation, outcome } => {
@@ -312,7 +304,7 @@ impl Fetcher {
             let address = leadership.and_then(|one| image.address(one.leader));
             let (Some(leadership), Some(address)) = (leadership, address) else {
                 track.failing_since.get_or_insert(now);
-                self.refresh_wanted = true;
+                self.refresh.want();
                 continue;
             };
             by_broker.entry(address.clone()).or_default().push(Wanted {
@@ -424,29 +416,17 @@ impl Fetcher {
         }
     }
 
+    /// Asks for metadata when something is not known or what is known is old.
     fn refresh(&mut self, image: &Image, now: Instant) {
-        if self.refreshing {
-            // Its answer is an event, and says whether the next one is wanted.
-            return;
-        }
-        if let Some(refreshed) = image.refreshed {
-            let stale_at = refreshed + self.router.options().metadata_age_max;
-            self.refresh_wanted |= now >= stale_at;
-            if !self.refresh_wanted {
-                self.wake_at = self.wake_at.min(stale_at);
+        match self.refresh.turn(image.refreshed, now) {
+            Turn::Ask => {
+                let (router, seen) = (self.router.clone(), image.version);
+                let asked = async move { Event::Refreshed(router.refresh(seen).await) };
+                self.events.push(Box::pin(asked));
             }
+            Turn::Sleep { until } => self.wake_at = self.wake_at.min(until),
+            Turn::Rest => {}
         }
-        if !self.refresh_wanted {
-            return;
-        }
-        if now < self.refresh_not_before {
-            self.wake_at = self.wake_at.min(self.refresh_not_before);
-            return;
-        }
-        self.refresh_wanted = false;
-        self.refreshing = true;
-        let (router, seen) = (self.router.clone(), image.version);
-        self.events.push(Box::pin(async move { Event::Refreshed(router.refresh(seen).await) }));
     }
 
     /// Finds anew where a partition is to be read.

@@ -38,7 +38,7 @@ use crate::clock::{Instant, now};
 use crate::error::{AdminError, CallError, FlushError, SendError};
 use crate::metadata::Image;
 use crate::retry::Backoff;
-use crate::router::Router;
+use crate::router::{Refresh, Router, Turn};
 
 /// What a producer's handle asks of its task.
 pub(super) enum Command {
@@ -129,14 +129,6 @@ pub(super) struct Sender {
     last_trouble: String,
 }
 
-/// When metadata is asked for.
-struct Refresh {
-    wanted: bool,
-    running: bool,
-    backoff: Backoff,
-    not_before: Instant,
-}
-
 /// The longest sleep, when nothing is to be done.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -150,10 +142,9 @@ impl Sender {
         stop: CancellationToken,
     ) -> Self {
         let begun = now();
-        let refresh =
-            Refresh { wanted: false, running: false, backoff: router.backoff(), not_before: begun };
         Self {
             identity: identity::IdentityState::new(options.is_idempotent()),
+            refresh: router.refreshing_from(begun),
             router,
             options,
             accumulator,
@@ -167,7 +158,6 @@ impl Sender {
             placed_by: Arc::default(),
             brokers: HashMap::new(),
             events: FuturesUnordered::new(),
-            refresh,
             next_expiry: begun + IDLE,
             wake_at: begun,
             last_trouble: "no broker answered yet".to_owned(),
@@ -270,36 +260,21 @@ impl Sender {
 
     /// Asks for metadata when somebody needs it or it is old.
     fn refresh(&mut self, now: Instant) {
-        if self.refresh.running {
-            // Its answer is an event, and says whether the next one is wanted.
-            return;
-        }
         let image = self.router.image();
-        if let Some(refreshed) = image.refreshed {
-            let stale_at = refreshed + self.router.options().metadata_age_max;
-            self.refresh.wanted |= now >= stale_at;
-            if !self.refresh.wanted {
-                self.wake_at = self.wake_at.min(stale_at);
+        match self.refresh.turn(image.refreshed, now) {
+            Turn::Ask => {
+                let (router, seen) = (self.router.clone(), image.version);
+                let asked = async move { Event::Refreshed(router.refresh(seen).await) };
+                self.events.push(Box::pin(asked));
             }
+            Turn::Sleep { until } => self.wake_at = self.wake_at.min(until),
+            Turn::Rest => {}
         }
-        if !self.refresh.wanted {
-            return;
-        }
-        if now < self.refresh.not_before {
-            self.wake_at = self.wake_at.min(self.refresh.not_before);
-            return;
-        }
-        self.refresh.running = true;
-        self.refresh.wanted = false;
-        let (router, seen) = (self.router.clone(), image.version);
-        self.events.push(Box::pin(async move { Event::Refreshed(router.refresh(seen).await) }));
     }
 
     fn refreshed(&mut self, outcome: Result<(), CallError>) {
-        self.refresh.running = false;
+        self.refresh.answered(&outcome, now(), fastrand::f64());
         self.mark_all();
-        // Also after an answer: it may name the same leader again, which needs its time.
-        self.refresh.not_before = now() + self.refresh.backoff.next(fastrand::f64());
         match outcome {
             Ok(()) => {
                 let image = self.router.image();
@@ -315,10 +290,7 @@ impl Sender {
                     }
                 }
             }
-            Err(error) => {
-                self.last_trouble = error.to_string();
-                self.refresh.wanted = true;
-            }
+            Err(error) => self.last_trouble = error.to_string(),
         }
     }
 

@@ -58,7 +58,7 @@ impl Fetcher {
                 }
             }
         }
-        self.refresh_wanted = true;
+        self.refresh.want();
         self.last_trouble = error;
     }
 
@@ -76,7 +76,7 @@ impl Fetcher {
             let next = self.take(one, answer);
             match next {
                 Next::Nothing => {}
-                Next::Refresh => self.refresh_wanted = true,
+                Next::Refresh => self.refresh.want(),
                 Next::SeekAnew(start) => self.seek_anew(one.track, start),
             }
         }
@@ -123,7 +123,7 @@ impl Fetcher {
         track.retry_at = None;
         track.high_watermark = Some(one.high_watermark).filter(|end| *end != Offset::NONE);
         let from = track.fetch_from;
-        self.refresh_backoff.reset();
+        self.refresh.confirmed();
         if let Err(error) = board.fetched(index, &one.records) {
             let message = error.to_string();
             return self.corrupt(board, index, from, Offset::NONE, message);

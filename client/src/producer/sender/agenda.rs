@@ -53,7 +53,7 @@ impl Sender {
                 continue;
             }
             let Some((address, leader)) = line.leader_of(&image) else {
-                self.refresh.wanted = true;
+                self.refresh.want();
                 continue;
             };
             line.leader = Some(leader);

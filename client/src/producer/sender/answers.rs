@@ -84,7 +84,9 @@ impl Sender {
             let (topic, partition) = (&line.queue.topic, line.queue.partition);
             knows_better = self.router.metadata().hint(topic, partition, hint);
         }
-        self.refresh.wanted |= error.code.retry() == Retry::AfterRefresh && !knows_better;
+        if error.code.retry() == Retry::AfterRefresh && !knows_better {
+            self.refresh.want();
+        }
         if let (Some(line), false) = (self.lines.get_mut(&line), knows_better) {
             line.pause();
         }
@@ -122,7 +124,7 @@ impl Sender {
         match said {
             Said::Stored(_) => {
                 line.backoff.reset();
-                self.refresh.backoff.reset();
+                self.refresh.confirmed();
             }
             Said::Error(error) => {
                 line.last_trouble = format!("{error} ({})", error.code);

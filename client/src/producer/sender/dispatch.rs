@@ -318,7 +318,7 @@ impl Sender {
     /// Leaves a broker alone for a moment, and asks who leads now.
     pub(super) fn broker_failed(&mut self, address: &Arc<str>, error: &CallError) {
         self.last_trouble = error.to_string();
-        self.refresh.wanted = true;
+        self.refresh.want();
         let now = now();
         if let Some(broker) = self.brokers.get_mut(address) {
             // Requests that fail together count once.

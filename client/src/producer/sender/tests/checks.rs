@@ -29,8 +29,8 @@ impl World {
             let address = leader.and_then(|leader| image.address(leader.leader));
             let due = match address {
                 Some(address) => self.sends_at(line, address, now),
-                None if sender.refresh.running => None,
-                None => Some(sender.refresh.not_before.max(now)),
+                None if sender.refresh.is_asked() => None,
+                None => Some(sender.refresh.not_before().max(now)),
             };
             let Some(due) = due else {
                 continue;
@@ -42,6 +42,10 @@ impl World {
                 due - now,
                 sender.wake_at - now
             );
+        }
+        if self.refresh_failed && !sender.refresh.is_asked() {
+            let due = sender.refresh.not_before().max(now);
+            assert!(sender.wake_at <= due, "nobody asks again for metadata that did not come");
         }
         self.check_sets();
     }

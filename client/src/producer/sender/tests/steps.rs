@@ -114,11 +114,12 @@ impl World {
     }
 
     fn answer_refresh(&mut self) -> bool {
-        if !self.sender.refresh.running {
+        if !self.sender.refresh.is_asked() {
             return false;
         }
         if self.brokers.random.u8(..6) == 0 {
             self.sender.refreshed(Err(CallError::NoLeader));
+            self.refresh_failed = true;
             self.brokers.journal.note("refresh failed", "");
         } else {
             self.refresh();
@@ -245,7 +246,7 @@ impl World {
     /// Answers all that is asked, until every record has its outcome.
     pub(super) async fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
-            if self.sender.refresh.running {
+            if self.sender.refresh.is_asked() {
                 self.refresh();
             }
             if self.sender.identity.is_asked() {

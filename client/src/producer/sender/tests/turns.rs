@@ -73,7 +73,7 @@ async fn the_sender_sleeps_while_old_metadata_is_refreshed() {
     advance(world.sender.router.options().metadata_age_max).await;
     assert!(image.refreshed.is_some());
     world.sender.work();
-    assert!(world.sender.refresh.running);
+    assert!(world.sender.refresh.is_asked());
     let (mut turns, events, end) = (0, world.sender.events.len(), now() + 50 * MS);
     while now() < end {
         world.sender.work();

@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) acknowledged: Vec<u64>,
     /// Told as certainly not stored.
     pub(super) absent: Vec<u64>,
+    /// No broker answered when metadata was asked for last.
+    pub(super) refresh_failed: bool,
     appended: u64,
     epoch: i16,
 }
@@ -58,6 +60,7 @@ impl World {
             receipts: Vec::new(),
             acknowledged: Vec::new(),
             absent: Vec::new(),
+            refresh_failed: false,
             appended: 0,
             epoch: -1,
         };
@@ -77,6 +80,7 @@ impl World {
     pub(super) fn refresh(&mut self) {
         self.sender.router.metadata().update(&self.brokers.metadata(), now());
         self.sender.refreshed(Ok(()));
+        self.refresh_failed = false;
     }
 
     /// The sender gets the producer's next epoch.
