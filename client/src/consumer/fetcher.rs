@@ -3,6 +3,7 @@
 //! Owns what is in flight and when to try again. Never hands out records, never skips any unless told to.
 
 mod answers;
+mod budget;
 mod lookout;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,9 +19,10 @@ use tokio::sync::Notify;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use self::budget::{Budget, Claim};
 use self::lookout::Lookout;
 use super::options::{ConsumerOptions, StartAt};
-use super::position::{Board, Track, pays_to_go_ahead};
+use super::position::{Board, Track};
 use super::start::resolve;
 use crate::clock::{Instant, millis, now};
 use crate::connection::Watcher;
@@ -73,10 +75,7 @@ impl Shared {
 struct Asked {
     address: Arc<str>,
     partitions: Vec<AskedPartition>,
-    /// How many bytes of records the answer may bring.
-    bytes_max: usize,
-    /// Some of it follows an answer that is still arriving.
-    is_ahead: bool,
+    claim: Claim,
 }
 
 #[derive(Clone, Copy)]
@@ -123,10 +122,7 @@ pub(crate) struct Fetcher {
     stop: CancellationToken,
     brokers: HashMap<Arc<str>, Broker>,
     events: FuturesUnordered<BoxFuture<'static, Event>>,
-    /// What all fetches in flight may bring, in bytes of records.
-    asked_bytes: usize,
-    /// The part of it in fetches that go ahead.
-    ahead_bytes: usize,
+    budget: Budget,
     refresh: Refresh,
     seen_version: u64,
     wake_at: Instant,
@@ -154,6 +150,7 @@ impl Fetcher {
     ) -> Self {
         let begun = now();
         Self {
+            budget: Budget::new(options.prefetch_bytes_max),
             refresh: router.refreshing_from(begun),
             router,
             options,
@@ -161,8 +158,6 @@ impl Fetcher {
             stop,
             brokers: HashMap::new(),
             events: FuturesUnordered::new(),
-            asked_bytes: 0,
-            ahead_bytes: 0,
             seen_version: 0,
             wake_at: begun,
             last_trouble: CallError::NoLeader,
@@ -261,15 +256,15 @@ impl Fetcher {
     /// Asks every leader for what is wanted of it, as far as memory allows.
     fn fetch(&mut self, image: &Image, now: Instant) {
         let by_broker = self.wanted(image, now);
-        let free = {
-            let buffered = self.shared.board().buffered_bytes();
-            self.options.prefetch_bytes_max.saturating_sub(buffered + self.ahead_bytes)
-        };
+        let buffered = self.shared.board().buffered_bytes();
+        let (free, free_ahead) = (self.budget.free(buffered), self.budget.free_ahead(buffered));
         if free == 0 {
             return;
         }
-        let share = free / by_broker.len().max(1);
+        let brokers = by_broker.len().max(1);
         for (address, wanted) in by_broker {
+            let is_ahead = wanted.iter().any(|one| one.is_ahead);
+            let share = if is_ahead { free_ahead } else { free } / brokers;
             self.fetch_from(&address, wanted, share, now);
         }
     }
@@ -279,10 +274,8 @@ impl Fetcher {
         let mut by_broker: BTreeMap<Arc<str>, Vec<Wanted>> = BTreeMap::new();
         let mut board = self.shared.board();
         let mut unreachable = Vec::new();
-        let ConsumerOptions { prefetch_bytes_max, fetch_bytes_max, .. } = *self.options;
-        let buffered_bytes = board.buffered_bytes();
-        let free_bytes = prefetch_bytes_max.saturating_sub(buffered_bytes + self.asked_bytes);
-        let goes_ahead = pays_to_go_ahead(buffered_bytes, free_bytes, fetch_bytes_max);
+        let goes_ahead =
+            self.budget.goes_ahead(board.buffered_bytes(), self.options.fetch_bytes_max);
         for (index, track) in board.tracks.iter_mut().enumerate() {
             let ahead = track.place_ahead().filter(|_| goes_ahead);
             if !track.is_hungry() && ahead.is_none() {
@@ -376,9 +369,8 @@ impl Fetcher {
         let bytes_max = self.options.partition_bytes_max.saturating_mul(partitions.len());
         let bytes_max = bytes_max.min(usize::try_from(request.bytes_max).unwrap_or(usize::MAX));
         let lookout = Lookout::new(Arc::downgrade(&self.shared), partitions.clone());
-        let asked = Asked { address: address.clone(), partitions, bytes_max, is_ahead };
-        self.asked_bytes += bytes_max;
-        self.ahead_bytes += if is_ahead { bytes_max } else { 0 };
+        let claim = self.budget.claim(bytes_max, is_ahead);
+        let asked = Asked { address: address.clone(), partitions, claim };
         let router = self.router.clone();
         let timeout = self.options.fetch_wait_max + router.options().request_timeout;
         self.events.push(Box::pin(async move {
@@ -461,3 +453,6 @@ impl Fetcher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

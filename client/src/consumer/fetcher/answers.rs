@@ -18,8 +18,7 @@ enum Next {
 
 impl Fetcher {
     pub(super) fn answered(&mut self, asked: &Asked, answer: Result<FetchResponse, CallError>) {
-        self.asked_bytes -= asked.bytes_max;
-        self.ahead_bytes -= if asked.is_ahead { asked.bytes_max } else { 0 };
+        self.budget.release(&asked.claim);
         let failed = answer.as_ref().err();
         if let Some(broker) = self.brokers.get_mut(&asked.address) {
             broker.in_flight = broker.in_flight.saturating_sub(1);
