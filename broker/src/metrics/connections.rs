@@ -79,8 +79,9 @@ impl ConnectionMetrics {
 
     /// A connection ended, or was refused; `reason` is one of a few fixed words.
     pub fn closed(&self, reason: &'static str) {
-        self.open.decrement(1);
+        // Who sees it open no more finds it among the closed ones.
         self.registry.counter(names::CONNECTIONS_CLOSED, &[reason]).increment(1);
+        self.open.decrement(1);
     }
 
     /// A handshake begins; it ends when the answer is dropped.
