@@ -97,7 +97,7 @@ pub fn request<R: Request>(correlation: u32, body: &R) -> Chunks {
 }
 
 fn header(api: u16, version: u16, correlation: u32) -> RequestHeader {
-    RequestHeader { api, version, correlation, timeout_ms: 5_000, tags: Tags::default() }
+    RequestHeader { api, version, correlation, timeout_ms: 30_000, tags: Tags::default() }
 }
 
 /// A fetch that waits for longer than any test.
