@@ -101,7 +101,7 @@ async fn leave_for(address: &str, member: &str) {
             api,
             version: 0,
             correlation: u32::from(api),
-            timeout_ms: 10_000,
+            timeout_ms: 30_000,
             tags: Tags::default(),
         };
         request_frame(&header, request).concat()
@@ -179,8 +179,8 @@ async fn long_work_on_a_record_does_not_end_the_membership_until_the_guard_says_
     let events = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let tells = events.clone();
     let mut consumer = subscribed(&client, &["events"])
-        .session_timeout(Duration::from_secs(1))
-        .max_poll_interval(Duration::from_secs(3))
+        .session_timeout(Duration::from_secs(3))
+        .max_poll_interval(Duration::from_secs(7))
         .on_group_event(move |event| tells.lock().unwrap().push(event.clone()))
         .build()
         .await

@@ -47,7 +47,7 @@ pub fn subscribed(client: &Client, topics: &[&str]) -> ConsumerBuilder {
         .consumer()
         .group(GROUP)
         .subscribe(topics)
-        .session_timeout(Duration::from_secs(6))
+        .session_timeout(Duration::from_secs(30))
         .auto_commit(Duration::from_millis(100))
 }
 
