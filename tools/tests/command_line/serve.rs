@@ -78,9 +78,8 @@ fn sigterm_and_sigint_stop_clean_and_what_was_published_is_there_again() {
 fn it_says_where_it_listens_and_where_metrics_are() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(&folder.path().join("data"));
-    let log = broker.log();
-    assert!(log.contains(&format!("listens on {}", broker.address)), "{log}");
-    assert!(log.contains(&format!("http://{}/metrics", broker.http)), "{log}");
+    broker.log_until(&format!("listens on {}", broker.address));
+    broker.log_until(&format!("http://{}/metrics", broker.http));
     assert_eq!(broker.stop(), 0);
 }
 

@@ -4,7 +4,7 @@
 use crate::shim::Shim;
 use crate::support::{Broker, say};
 use crate::traffic::{
-    Ledger, client, create, holds, impatient, publish, publish_many, read, runtime,
+    Ledger, client, create, holds, patient, publish, publish_many, read, runtime,
 };
 
 const TOPIC: &str = "timed";
@@ -42,7 +42,7 @@ fn jumps_of_an_hour_change_no_order_and_delete_nothing() {
         runtime.block_on(publish_many(&client, TOPIC, 0, 100, 1_000, &mut ledger));
         broker.metrics_until("it syncs on", |now| now.sum("thalweg_syncs_total", "") > before);
         let strict = runtime.block_on(async {
-            let producer = impatient(&client).await;
+            let producer = patient(&client).await;
             publish(&producer, STRICT, 0, b"now", &mut Ledger::new()).await
         });
         match strict {

@@ -11,7 +11,7 @@ use thalweg_client::{Client, ConsumeError, OnCorrupt, StartAt};
 use tokio::time::timeout;
 
 use crate::support::{Broker, DEADLINE, number, run, say, thalweg};
-use crate::traffic::{Ledger, client, create, holds, impatient, publish, publish_many, runtime};
+use crate::traffic::{Ledger, client, create, holds, patient, publish, publish_many, runtime};
 
 const TOPIC: &str = "flipped";
 
@@ -212,7 +212,7 @@ fn flipped_bits_are_found_and_never_read_as_if_they_were_right() {
             row[1] += usize::from(error.is_some());
             row[2] += ours.len() - found.len();
         }
-        let producer = impatient(&client).await;
+        let producer = patient(&client).await;
         let mut after = Ledger::new();
         for partition in flips.keys() {
             publish(&producer, TOPIC, *partition, b"after", &mut after).await.unwrap();

@@ -26,7 +26,12 @@ pub async fn create(client: &Client, topic: &str, partitions: i32, configs: &[(&
 /// What a topic's partitions were acknowledged to hold: partition and offset to value.
 pub type Ledger = BTreeMap<(i32, i64), Vec<u8>>;
 
-/// A producer that gives up soon.
+/// A producer for records that are to be stored, or refused for good.
+pub async fn patient(client: &Client) -> Producer {
+    client.producer().linger(Duration::ZERO).build().await.unwrap()
+}
+
+/// A producer that gives up soon: for records that must not be acknowledged.
 pub async fn impatient(client: &Client) -> Producer {
     let builder = client.producer().delivery_timeout(Duration::from_secs(2));
     builder.linger(Duration::ZERO).build().await.unwrap()

@@ -90,13 +90,13 @@ pub fn rage(broker: &Broker, arsenal: &Arsenal, orders: &Orders, seed: u64) -> T
 /// Each connection that the broker closed has its reason in the figures, and no task has panicked.
 fn reasons_are_counted(broker: &Broker, tally: &Tally) {
     const CLOSED: &str = "thalweg_connections_closed_total";
-    let metrics = broker.metrics_until("every attacker's connection is counted as closed", |now| {
-        now.sum(CLOSED, "") >= count(tally.connections)
+    let least = count(tally.closed_by_broker);
+    let what = format!("every attacker's connection is counted, {least} as closed for a reason");
+    let metrics = broker.metrics_until(&what, |now| {
+        let ours = ["protocol", "unanswerable"].map(|reason| now.sum(CLOSED, reason));
+        now.sum(CLOSED, "") >= count(tally.connections) && ours.iter().sum::<f64>() >= least
     });
     let reasons = metrics.by_label(CLOSED, "reason");
-    let ours = ["protocol", "unanswerable"].map(|reason| metrics.sum(CLOSED, reason));
-    let least = count(tally.closed_by_broker);
-    assert!(ours.iter().sum::<f64>() >= least, "{least} were closed for a reason: {reasons:?}");
     assert!(metrics.sum("thalweg_malformed_requests_total", "") > 0.0);
     assert!(metrics.sum("thalweg_task_panics_total", "") < 1.0, "a task has panicked");
     say(&format!("HOSTILE closed, by reason: {reasons:?}"));

@@ -17,6 +17,9 @@ pub mod observe;
 /// more than a minute for the rules.
 pub const DEADLINE: Duration = Duration::from_mins(4);
 
+/// Between two looks at what does not wake us.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The built binary, with nothing of the environment that could change what it does.
 pub fn thalweg() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
@@ -192,6 +195,19 @@ impl Broker {
         Self { child, data, defect: None, address, http }
     }
 
+    /// Waits until the broker's log holds this text: it is written beside the work that it tells of.
+    pub fn log_until(&self, text: &str) {
+        let (_ends, wait) = mpsc::channel::<()>();
+        for _ in 0..DEADLINE.as_millis() / LOOK.as_millis() {
+            if self.log().contains(text) {
+                return;
+            }
+            // Nobody sends: the next look comes after the period.
+            _ = wait.recv_timeout(LOOK);
+        }
+        panic!("{text:?} is not in the log: {}", self.log());
+    }
+
     /// The broker's log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.data.with_extension("broker.log")).unwrap()
@@ -236,15 +252,12 @@ impl Broker {
         command
     }
 
-    /// Records in a topic, by its high watermarks; none while nobody answers.
-    pub fn records(&self, topic: &str) -> Option<i64> {
-        let ran = self.run(&["topic", "describe", topic, "--output", "json", "--timeout", "500ms"]);
-        if ran.code != 0 {
-            return None;
-        }
-        let described = ran.json();
-        let partitions = described["partitions"].as_array()?;
-        Some(partitions.iter().filter_map(|it| it["high_watermark"].as_i64()).sum())
+    /// Records in a topic, by its high watermarks.
+    pub fn records(&self, topic: &str) -> i64 {
+        let describe = ["topic", "describe", topic, "--output", "json", "--timeout", "1m"];
+        let described = self.run(&describe).good().json();
+        let partitions = described["partitions"].as_array().unwrap();
+        partitions.iter().filter_map(|it| it["high_watermark"].as_i64()).sum()
     }
 }
 
