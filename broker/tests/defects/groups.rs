@@ -12,8 +12,9 @@ use thalweg_client::CommitOffset;
 use thalweg_protocol::{ErrorCode, MemberEpoch, Offset};
 use thalweg_storage::defects::Defect;
 use thalweg_storage::fs::sim::{Crash, Survivors};
+use tokio::time::timeout;
 
-use crate::machine::{Machine, TOPIC};
+use crate::machine::{Machine, REFUSED_AFTER, TOPIC};
 use crate::metadata::metadata;
 use crate::verdict::{Verdict, assert_caught, assert_caught_in_process, demand};
 
@@ -64,19 +65,20 @@ fn a_commit_that_was_answered_survives_a_power_cut_at_its_sync() {
         machine.create_topic(1, &[]);
         machine.publish(0, "one");
         machine.publish(0, "two");
-        let commit = |machine: &Machine, offset, patience| {
-            let client = machine.client();
-            machine.run(async {
+        let commit = |offset| {
+            let admin = machine.client().admin();
+            machine.spawn(async move {
                 let offset = CommitOffset::new(TOPIC, 0, Offset::new(offset));
-                let admin = client.admin();
-                let committing = admin.commit_group_offsets("g", [offset]);
-                tokio::time::timeout(patience, committing).await.is_ok_and(|done| done.is_ok())
+                admin.commit_group_offsets("g", [offset]).await.is_ok()
             })
         };
-        demand(commit(&machine, 1, PATIENCE), "vacuous: nothing can be committed")?;
+        demand(machine.run(commit(1)).unwrap(), "vacuous: nothing can be committed")?;
         machine.disk.crash_at_sync(1);
-        let answered = commit(&machine, 2, Duration::from_secs(2));
-        demand(machine.disk.is_down(), "vacuous: nothing was synced")?;
+        let mut committing = commit(2);
+        Machine::until("vacuous: nothing was synced", || machine.disk.is_down());
+        let answer = machine.run(async { timeout(REFUSED_AFTER, &mut committing).await });
+        committing.abort();
+        let answered = answer.is_ok_and(Result::unwrap);
         machine.lose_power(Crash::seeded(1).leaving(Survivors::Nothing));
         machine.start_broker();
         let client = machine.client();

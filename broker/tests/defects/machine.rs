@@ -13,6 +13,7 @@ use thalweg_storage::fs::sim::{Crash, SimDisk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::verdict::{Verdict, demand};
 
@@ -22,8 +23,11 @@ pub const TOPIC: &str = "events";
 /// No single step takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a record is tried that is to be refused.
-const REFUSED_AFTER: Duration = Duration::from_secs(3);
+/// How long a record is tried that is to be refused, and how long an answer is waited for that may never come.
+pub const REFUSED_AFTER: Duration = Duration::from_secs(3);
+
+/// How often such a record is tried: where the machine stands still for as long as one try takes, nobody has said anything.
+const TRIES_MAX: usize = 8;
 
 pub struct Machine {
     pub disk: SimDisk,
@@ -92,7 +96,7 @@ impl Machine {
     }
 
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        let bounded = async { tokio::time::timeout(PATIENCE, future).await };
+        let bounded = async { timeout(PATIENCE, future).await };
         self.runtime.block_on(bounded).expect("took too long")
     }
 
@@ -115,15 +119,15 @@ impl Machine {
         self.publish_within(partition, value, REFUSED_AFTER)
     }
 
-    pub fn publish_within(
+    fn publish_within(
         &mut self,
         partition: i32,
         value: &str,
-        timeout: Duration,
+        patience: Duration,
     ) -> Result<Delivered, SendError> {
         let client = self.client();
         let delivered = self.run(async {
-            let producer = client.producer().delivery_timeout(timeout).build().await?;
+            let producer = client.producer().delivery_timeout(patience).build().await?;
             let record = Record::to(TOPIC).partition(partition).value(value);
             producer.send(record).await?.await
         });
@@ -131,6 +135,37 @@ impl Machine {
             self.acknowledged.push((value.to_owned(), *at));
         }
         delivered
+    }
+
+    /// Tries a record that must be refused until one of these reasons is told, and gives what was told.
+    pub fn refused(&mut self, partition: i32, value: &str, reasons: &[&str]) -> String {
+        let mut told = Vec::new();
+        for _ in 0..TRIES_MAX {
+            let error = self.try_publish(partition, value).unwrap_err().to_string();
+            if reasons.iter().any(|reason| error.contains(reason)) {
+                return error;
+            }
+            told.push(error);
+        }
+        panic!("none of {reasons:?} was told: {told:?}");
+    }
+
+    /// Publishes a record into a fault, and waits until it has happened: acknowledged or not, the answer must be true.
+    pub fn publish_into(&mut self, partition: i32, value: &str, fault: impl Fn(&SimDisk) -> bool) {
+        let (client, record) = (self.client(), value.to_owned());
+        let mut publishing = self.spawn(async move {
+            let producer = client.producer().delivery_timeout(PATIENCE).build().await?;
+            let record = Record::to(TOPIC).partition(partition).value(&record);
+            producer.send(record).await?.await
+        });
+        Self::until("vacuous: the fault did not happen", || fault(&self.disk));
+        let answer = self.run(async { timeout(REFUSED_AFTER, &mut publishing).await });
+        publishing.abort();
+        if let Ok(answered) = answer
+            && let Ok(at) = answered.unwrap()
+        {
+            self.acknowledged.push((value.to_owned(), at));
+        }
     }
 
     /// Runs beside the test.
