@@ -119,9 +119,9 @@ fn promtool_accepts(text: &str) {
 /// Exact by the numbers themselves; by `increase` within what Prometheus extrapolates: it takes the slope of its
 /// samples to reach at most 1.1 intervals beyond the first and the last one.
 async fn increases_match(prometheus: &Prometheus, done: &Done) {
-    let value = |query: &str| prometheus.value(query).unwrap_or_else(|| panic!("no {query}"));
-    let batches = value("thalweg_produced_batches_total{topic=\"load\"}");
-    let bytes_in = value("thalweg_produced_bytes_total{topic=\"load\"}");
+    let value = async |query: &str| some(prometheus, query).await;
+    let batches = value("thalweg_produced_batches_total{topic=\"load\"}").await;
+    let bytes_in = value("thalweg_produced_bytes_total{topic=\"load\"}").await;
     // Each was read once, whole.
     prometheus.wait_for("thalweg_fetched_bytes_total{topic=\"load\"}", bytes_in).await;
     prometheus.wait_for("thalweg_acknowledged_batches_total{topic=\"load\"}", batches).await;
@@ -139,15 +139,27 @@ async fn increases_match(prometheus: &Prometheus, done: &Done) {
         ("fetched_bytes_total", bytes_in),
     ] {
         let series = format!("thalweg_{metric}{{topic=\"load\"}}[10m]");
-        let samples = value(&format!("count_over_time({series})"));
+        let samples = value(&format!("count_over_time({series})")).await;
         let beyond = 1.0 + 2.2 / (samples - 1.0);
-        let increase = value(&format!("increase({series})"));
-        let rate = value(&format!("rate({series})")) * 600.0;
+        let increase = value(&format!("increase({series})")).await;
+        let rate = value(&format!("rate({series})")).await * 600.0;
         for answer in [increase, rate] {
             let share = answer / counted;
             assert!((0.999..=beyond).contains(&share), "{metric}: {answer} for {counted}");
         }
     }
+}
+
+/// What a query answers, once it does: after a scrape that took longer than a fifth of a second there is nothing.
+async fn some(prometheus: &Prometheus, query: &str) -> f64 {
+    let mut value = None;
+    let is_there = wait_until(|| {
+        value = prometheus.value(query);
+        value.is_some()
+    })
+    .await;
+    assert!(is_there, "no {query}");
+    value.unwrap()
 }
 
 /// Prometheus has taken all rules, and none rings on a broker that is well.
