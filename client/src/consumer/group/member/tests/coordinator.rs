@@ -47,6 +47,12 @@ struct Known {
     revoking_since: Option<Instant>,
 }
 
+impl Known {
+    fn holds(&self, at: &TopicPartition) -> bool {
+        self.assigned.contains(at) || self.revoking.contains(at)
+    }
+}
+
 pub(super) struct Coordinator {
     count: i32,
     session: Duration,
@@ -193,13 +199,6 @@ impl Coordinator {
             .filter(|(_, id)| **id == request.member)
             .map(|(at, _)| *at)
             .collect();
-        let held: BTreeSet<_> = self
-            .members
-            .iter()
-            .filter(|(id, _)| **id != request.member)
-            .flat_map(|(_, known)| known.assigned.union(&known.revoking))
-            .copied()
-            .collect();
         let known = self.members.get_mut(&request.member).unwrap();
         known.heard = Some(now);
         // What was said before the last order to let go says nothing about it.
@@ -211,10 +210,14 @@ impl Coordinator {
         if known.revoking.is_empty() {
             known.revoking = known.assigned.difference(&mine).copied().collect();
             known.assigned.retain(|at| mine.contains(at));
-            if known.revoking.is_empty() {
-                known.assigned.extend(mine.difference(&held));
-            }
         }
+        let mut free = BTreeSet::new();
+        if known.revoking.is_empty() {
+            free.extend(mine.difference(&known.assigned).copied());
+            free.retain(|at| !self.members.values().any(|other| other.holds(at)));
+        }
+        let known = self.members.get_mut(&request.member).unwrap();
+        known.assigned.extend(free);
         known.revoking_since =
             (!known.revoking.is_empty()).then(|| known.revoking_since.unwrap_or(now));
         if (known.assigned != before || known.epoch == 0) && known.epoch != self.epoch {
