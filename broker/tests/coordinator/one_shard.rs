@@ -45,7 +45,7 @@ pub struct OneShard {
     /// A partition that members read.
     pub events: TopicPartition,
     leadership: Leadership,
-    gate: Arc<Gate>,
+    gate: Gate,
     flusher: Option<FlusherWorker>,
     preparer: Option<PreparerWorker>,
     runtimes: Vec<Runtime>,
@@ -61,7 +61,7 @@ fn runtime(name: &str, threads: usize) -> Runtime {
 struct Opened {
     partition: Arc<Partition>,
     directory: Arc<Directory>,
-    gate: Arc<Gate>,
+    gate: Gate,
     flusher: FlusherWorker,
     preparer: PreparerWorker,
 }
@@ -97,9 +97,7 @@ impl Opened {
             traffic: metrics.topic(&topic),
             figures: metrics.partition(&topic, at.partition),
         }));
-        let gate = Arc::new(Gate::default());
-        let held = Arc::clone(&gate);
-        disk.during_sync(move || held.pass());
+        let gate = Gate::before("flusher", &disk);
         Self { partition, directory, gate, flusher: flushing, preparer: preparing }
     }
 }
@@ -293,11 +291,11 @@ impl OneShard {
     }
 
     pub fn hold_syncs(&self) {
-        self.gate.set(true);
+        self.gate.close();
     }
 
     pub fn let_sync(&self) {
-        self.gate.set(false);
+        self.gate.open();
     }
 
     /// The number that `/metrics` would show.

@@ -1,16 +1,9 @@
 //! A producer who waits for the disk does not wait for the bytes of a topic that may wait.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::time::Duration;
-
 use thalweg_client::{Acks, Client, NewTopic, Producer, Record};
 
+use crate::gate::Gate;
 use crate::machine::{Machine, TOPIC};
-
-/// No single step takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The topic whose bytes may wait, and how many make a sync of it due at once.
 const LATE: &str = "late";
@@ -26,20 +19,12 @@ fn a_record_is_synced_and_acknowledged_while_a_background_sync_takes_its_time() 
         let late = NewTopic::new(LATE).partitions(1).config("durability", "replicated");
         client.admin().create_topic(late).await.unwrap();
     });
-    // The next sync, which is that of the topic that is filled now, takes until the test says so.
-    let (enter, entered) = channel();
-    let (end, ended) = channel();
-    let (ended, is_first) = (Mutex::new(ended), AtomicBool::new(true));
-    machine.disk.during_sync(move || {
-        if is_first.swap(false, Ordering::SeqCst) {
-            enter.send(()).unwrap();
-            ended.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        }
-    });
+    let late_syncs = Gate::before("late-flusher", &machine.disk);
+    late_syncs.close();
     machine.run(async { fill(&late_producer(&client).await, 0, LATE_BYTES).await });
-    entered.recv_timeout(PATIENCE).expect("a sync in the background");
+    late_syncs.holds_one();
     machine.try_publish(0, "while the other one lasts").unwrap();
-    end.send(()).unwrap();
+    late_syncs.open();
     machine.check_acknowledged().unwrap();
 }
 
@@ -49,41 +34,32 @@ fn a_record_is_synced_and_acknowledged_while_a_background_sync_takes_its_time() 
 fn a_log_that_is_due_again_before_its_turn_in_a_round_stops_no_later_round() {
     let machine = Machine::start();
     let client = machine.client();
-    let (enter, entered) = channel();
-    let (end, ended) = channel::<()>();
-    let ended = Mutex::new(ended);
-    machine.disk.during_sync(move || {
-        if std::thread::current().name() == Some("late-flusher") && enter.send(()).is_ok() {
-            ended.lock().unwrap().recv_timeout(PATIENCE).unwrap_or_default();
-        }
-    });
-    let a_sync_begins = || entered.recv_timeout(PATIENCE).expect("a sync in the background");
+    let syncs = Gate::before("late-flusher", &machine.disk);
+    syncs.close();
     machine.run(async {
         let late = NewTopic::new(LATE).partitions(2).config("durability", "replicated");
         client.admin().create_topic(late).await.unwrap();
         let producer = late_producer(&client).await;
         fill(&producer, 0, LATE_BYTES).await;
-        a_sync_begins();
+        syncs.holds_one();
         // Both are due when it ends; one thread syncs the one and then the other. The first sync of a log brings its
         // file and its folder.
         fill(&producer, 0, LATE_BYTES).await;
         fill(&producer, 1, LATE_BYTES).await;
-        end.send(()).unwrap();
-        a_sync_begins();
-        end.send(()).unwrap();
-        a_sync_begins();
+        syncs.let_one_end();
+        syncs.holds_one();
+        syncs.let_one_end();
+        syncs.holds_one();
         // Partition 1 waits for its turn, and has enough to be due again.
         fill(&producer, 1, 1).await;
         for _ in 0..2 {
-            end.send(()).unwrap();
-            a_sync_begins();
+            syncs.let_one_end();
+            syncs.holds_one();
         }
-        end.send(()).unwrap();
+        syncs.let_one_end();
         fill(&producer, 0, LATE_BYTES).await;
-        a_sync_begins();
+        syncs.holds_one();
     });
-    // Nothing waits for the test any more.
-    drop(end);
 }
 
 #[test]
@@ -93,15 +69,8 @@ fn nobody_waits_for_the_sync_of_a_log_that_is_not_theirs() {
     // The first sync of a log brings its file and its folder, each later one its file.
     machine.publish(0, "before");
     machine.publish(1, "before");
-    let (enter, entered) = channel();
-    let (end, ended) = channel::<()>();
-    let ended = Mutex::new(ended);
-    machine.disk.during_sync(move || {
-        if std::thread::current().name() == Some("flusher") && enter.send(()).is_ok() {
-            ended.lock().unwrap().recv_timeout(PATIENCE).unwrap_or_default();
-        }
-    });
-    let a_sync_begins = || entered.recv_timeout(PATIENCE).expect("a sync");
+    let syncs = Gate::before("flusher", &machine.disk);
+    syncs.close();
     let publish = |partition: i32| {
         let client = machine.client();
         machine.spawn(async move {
@@ -111,21 +80,20 @@ fn nobody_waits_for_the_sync_of_a_log_that_is_not_theirs() {
         })
     };
     let first = publish(0);
-    a_sync_begins();
+    syncs.holds_one();
     // Both join the next round, which one thread syncs in this order.
     let (mine, others) = (publish(0), publish(1));
     let directory = r#"thalweg_sync_queue_logs{directory="/data"}"#;
     Machine::until("both wait", || machine.metric(directory) == Some(2.0));
-    end.send(()).unwrap();
+    syncs.let_one_end();
     machine.run(first).unwrap();
-    a_sync_begins();
-    end.send(()).unwrap();
-    a_sync_begins();
+    syncs.holds_one();
+    syncs.let_one_end();
+    syncs.holds_one();
     machine.run(mine).expect("its sync is done");
     assert!(!others.is_finished());
-    end.send(()).unwrap();
+    syncs.let_one_end();
     machine.run(others).unwrap();
-    drop(end);
 }
 
 async fn late_producer(client: &Client) -> Producer {

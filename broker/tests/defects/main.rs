@@ -17,6 +17,7 @@
 
 mod cold;
 mod failed_sync;
+mod flushed;
 mod full_disk;
 #[path = "../support/gate.rs"]
 mod gate;
