@@ -16,6 +16,7 @@
 )]
 
 mod cold;
+mod covered;
 mod failed_sync;
 mod flushed;
 mod full_disk;
