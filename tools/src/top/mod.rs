@@ -16,6 +16,7 @@ mod sample;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod view;
 
 pub(crate) use command::TopArgs;

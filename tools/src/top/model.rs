@@ -11,6 +11,7 @@ use super::figures::Figures;
 use super::history::History;
 use super::pages::{self, Page};
 use super::sample::{Heard, Sample};
+use super::unknown;
 
 /// What can be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub(super) struct Model {
     pub(super) heard_at: Option<Duration>,
     pub(super) silence: Option<String>,
     /// Said when not all groups are there.
-    pub(super) groups_unknown: Option<String>,
+    pub(super) groups_unknown: Vec<String>,
     shows_internal: bool,
     history: History,
     brokers: BTreeMap<i32, DescribedBroker>,
@@ -71,7 +72,7 @@ impl Model {
             has_quit: false,
             heard_at: None,
             silence: None,
-            groups_unknown: None,
+            groups_unknown: Vec::new(),
             shows_internal: false,
             history: History::default(),
             brokers: BTreeMap::new(),
@@ -94,10 +95,9 @@ impl Model {
         self.history.add(&sample);
         let brokers = sample.cluster.brokers.iter();
         self.brokers.extend(brokers.map(|it| (it.id.get(), it.clone())));
-        self.groups_unknown = match (&sample.groups, &sample.groups_missing) {
-            (Err(reason), _) => Some(format!("groups are not known: {reason}")),
-            (Ok(_), Some(reason)) => Some(format!("some groups are not known: {reason}")),
-            (Ok(_), None) => None,
+        self.groups_unknown = match &sample.groups {
+            Err(reason) => vec![format!("groups are not known: {reason}")],
+            Ok(_) => unknown::lines(std::mem::take(&mut sample.groups_unknown)),
         };
         if let Ok(groups) = &mut sample.groups {
             self.groups = std::mem::take(groups);

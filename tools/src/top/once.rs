@@ -13,7 +13,7 @@ pub(super) fn print(samples: [Sample; 2], console: &mut Console) -> Result<(), F
     for sample in samples {
         model.hear(Heard::Sample(Box::new(sample)));
     }
-    if let Some(said) = &model.groups_unknown {
+    for said in &model.groups_unknown {
         console.note(said);
     }
     if console.is_json() {

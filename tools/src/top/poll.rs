@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::sample::{Heard, Sample};
+use super::unknown::{self, Unknown};
 use crate::clock::Started;
 use crate::failure::Failure;
 
@@ -34,25 +35,22 @@ pub(super) async fn rounds(
 pub(super) async fn sample(admin: &Admin, started: Started) -> Result<Sample, AdminError> {
     let (cluster, topics, groups) =
         tokio::join!(admin.describe_cluster(), admin.describe_topics(), groups(admin));
-    let (groups, groups_missing) = match groups {
-        Ok((groups, missing)) => (Ok(groups), missing),
-        Err(error) => (Err(error.to_string()), None),
+    let (groups, groups_unknown) = match groups {
+        Ok((groups, unknown)) => (Ok(groups), unknown),
+        Err(error) => (Err(error.to_string()), Vec::new()),
     };
-    Ok(Sample { cluster: cluster?, topics: topics?, groups, groups_missing, at: started.elapsed() })
+    Ok(Sample { cluster: cluster?, topics: topics?, groups, groups_unknown, at: started.elapsed() })
 }
 
-/// The groups that can be listed, and why others cannot.
-async fn groups(admin: &Admin) -> Result<(Vec<DescribedGroup>, Option<String>), AdminError> {
+/// The groups that can be listed and described, and what others cannot.
+async fn groups(admin: &Admin) -> Result<(Vec<DescribedGroup>, Vec<Unknown>), AdminError> {
     let listing = admin.list_groups(&[]).await?;
-    let missing = listing.missing.into_iter().map(|it| it.error.message).next();
     let names: Vec<String> = listing.groups.into_iter().map(|it| it.group).collect();
-    if names.is_empty() {
-        return Ok((Vec::new(), missing));
-    }
-    let described = admin.describe_groups(&names).await?;
-    // One that was deleted in between comes with its error.
-    let known = described.into_iter().filter(|it| it.error.is_none());
-    Ok((known.collect(), missing))
+    let mut described =
+        if names.is_empty() { Vec::new() } else { admin.describe_groups(&names).await? };
+    let unknown = unknown::by_cause(&listing.missing, &described);
+    described.retain(|it| it.error.is_none());
+    Ok((described, unknown))
 }
 
 /// Two rounds, so that there are rates; a failure is final here.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thalweg_client::{ClusterDescription, DescribedGroup, DescribedTopic};
 
+use super::unknown::Unknown;
+
 /// The answers of one round.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
@@ -13,8 +15,8 @@ pub(super) struct Sample {
     pub(super) topics: Vec<DescribedTopic>,
     /// A coordinator may be loading while all else is well; then why its groups are not known.
     pub(super) groups: Result<Vec<DescribedGroup>, String>,
-    /// Why some are not among them.
-    pub(super) groups_missing: Option<String>,
+    /// What is not among them, and why.
+    pub(super) groups_unknown: Vec<Unknown>,
 }
 
 /// How one round ended.

@@ -5,13 +5,15 @@ use std::time::Duration;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use thalweg_client::{
-    BrokerId, ClusterDescription, ClusterId, DescribedPartition, DescribedTopic, LeaderEpoch,
-    Offset, PartitionIndex, TopicId,
+    BrokerId, ClusterDescription, ClusterId, DescribedGroup, DescribedPartition, DescribedTopic,
+    ErrorCode, GroupEpoch, GroupKind, GroupState, LeaderEpoch, MissingShard, Offset,
+    PartitionIndex, TopicId,
 };
+use thalweg_protocol::native::ApiError;
 
 use super::model::{Key, Model, Place};
 use super::sample::{Heard, Sample};
-use super::view;
+use super::{unknown, view};
 
 fn topic(id: TopicId, name: &str, end: i64) -> DescribedTopic {
     let partition = DescribedPartition {
@@ -37,6 +39,24 @@ fn topic(id: TopicId, name: &str, end: i64) -> DescribedTopic {
     }
 }
 
+fn sample(at: u64, topics: Vec<DescribedTopic>) -> Sample {
+    Sample {
+        at: Duration::from_secs(at),
+        cluster: ClusterDescription {
+            cluster: ClusterId::random(),
+            controller: BrokerId::new(1),
+            brokers: Vec::new(),
+            topics: 0,
+            partitions: 0,
+            partitions_leaderless: 0,
+            partitions_under_replicated: 0,
+        },
+        topics,
+        groups: Ok(Vec::new()),
+        groups_unknown: Vec::new(),
+    }
+}
+
 /// A model that has heard of these topics twice, two seconds apart: where they ended, then where they end.
 fn model(topics: &[(&str, i64, i64)]) -> Model {
     let ids: Vec<TopicId> = topics.iter().map(|_| TopicId::random()).collect();
@@ -45,21 +65,7 @@ fn model(topics: &[(&str, i64, i64)]) -> Model {
         let ends = topics.iter().zip(&ids).map(|(&(name, before, now), &id)| {
             topic(id, name, if is_second { now } else { before })
         });
-        model.hear(Heard::Sample(Box::new(Sample {
-            at: Duration::from_secs(at),
-            cluster: ClusterDescription {
-                cluster: ClusterId::random(),
-                controller: BrokerId::new(1),
-                brokers: Vec::new(),
-                topics: 0,
-                partitions: 0,
-                partitions_leaderless: 0,
-                partitions_under_replicated: 0,
-            },
-            topics: ends.collect(),
-            groups: Ok(Vec::new()),
-            groups_missing: None,
-        })));
+        model.hear(Heard::Sample(Box::new(sample(at, ends.collect()))));
     }
     model
 }
@@ -142,4 +148,75 @@ fn figures_stay_when_nobody_answers_and_their_age_is_told() {
     let lines = screen(&model, 15, 80, 24);
     assert_eq!(lines[1], "NO ANSWER, figures are 12.0 s old: refused");
     assert!(lines[4].starts_with("busy"));
+}
+
+fn shards(numbers: std::ops::Range<i32>, code: ErrorCode, why: &str) -> Vec<MissingShard> {
+    let shard = |number| MissingShard {
+        shard: PartitionIndex::new(number),
+        error: ApiError::new(code, format!("shard {number} of __consumer_offsets {why}")),
+    };
+    numbers.map(shard).collect()
+}
+
+fn not_described(group: &str, code: ErrorCode, why: &str) -> DescribedGroup {
+    DescribedGroup {
+        error: Some(ApiError::new(code, why)),
+        group: group.to_owned(),
+        kind: GroupKind::Consumer,
+        state: GroupState::Empty,
+        epoch: GroupEpoch::new(-1),
+        assignor: String::new(),
+        members: Vec::new(),
+        offsets: Vec::new(),
+        rebalances: 0,
+        stall_ms: 0,
+        commits_per_minute: 0,
+    }
+}
+
+/// What the screen says of these shards and groups, and the line below.
+fn said(shards: &[MissingShard], groups: &[DescribedGroup]) -> Vec<String> {
+    let mut model = model(&[("busy", 0, 20)]);
+    let mut sample = sample(4, Vec::new());
+    sample.cluster.partitions_leaderless = 2;
+    sample.groups_unknown = unknown::by_cause(shards, groups);
+    model.hear(Heard::Sample(Box::new(sample)));
+    let lines = screen(&model, 4, 80, 24);
+    assert!(lines[23].starts_with("q quit"), "{lines:?}");
+    let told = lines.iter().skip(1).take_while(|line| !line.starts_with("[1 topics]"));
+    told.cloned().collect()
+}
+
+/// Only the first reason was told, of shards only, and it hid what partitions had.
+#[test]
+fn every_cause_for_which_groups_are_not_known_is_told_once_with_its_count() {
+    let loading = ErrorCode::CoordinatorLoading;
+    let mut missing = shards(0..2, loading, "could not be written and is read anew; ask again");
+    missing.extend(shards(10..22, loading, "is loading; ask again"));
+    let groups = [
+        not_described("a", ErrorCode::TimedOut, "no answer within 500 ms"),
+        not_described("b", ErrorCode::UnknownGroup, "there is no group \"b\""),
+        not_described("c", ErrorCode::TimedOut, "no answer within 900 ms"),
+    ];
+    let expected = [
+        "partitions: 2 without a leader, 0 under-replicated",
+        "groups of 12 shards unknown: shard 10 of __consumer_offsets is loading; ask aga…",
+        "groups of 2 shards unknown: shard 0 of __consumer_offsets could not be written …",
+        "2 groups unknown: no answer within 500 ms",
+    ];
+    assert_eq!(said(&missing, &groups), expected);
+    let alone = said(&missing[1..2], &groups[1..2]);
+    let expected =
+        "groups of 1 shard unknown: shard 1 of __consumer_offsets could not be written a…";
+    assert_eq!(alone[1..], [expected]);
+}
+
+#[test]
+fn however_many_causes_there_are_the_figures_have_room() {
+    let why = ["is lost", "is found", "is late", "is new", "is old", "is blue"];
+    let missing: Vec<_> =
+        (0..).zip(why).flat_map(|(it, why)| shards(it..it + 1, ErrorCode::Internal, why)).collect();
+    let said = said(&missing, &[]);
+    assert_eq!(said.len(), 5, "{said:?}");
+    assert_eq!(said[4], "groups unknown for 3 other causes as well");
 }

@@ -28,9 +28,11 @@ pub(super) fn draw(model: &Model, now: Duration, frame: &mut Frame<'_>) {
     let above = members.as_ref().map_or(0, |page| {
         u16::try_from(page.rows.len()).unwrap_or(u16::MAX).saturating_add(2).min(8)
     });
+    let condition = condition(model, now, frame.area().width);
+    let lines = u16::try_from(condition.len()).unwrap_or(u16::MAX);
     let [head, state, tabs, top, body, help] = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(1),
+        Constraint::Length(lines),
         Constraint::Length(1),
         Constraint::Length(above),
         Constraint::Min(1),
@@ -38,7 +40,7 @@ pub(super) fn draw(model: &Model, now: Duration, frame: &mut Frame<'_>) {
     ])
     .areas(frame.area());
     frame.render_widget(headline(model), head);
-    frame.render_widget(condition(model, now), state);
+    frame.render_widget(Paragraph::new(condition), state);
     frame.render_widget(place(model), tabs);
     if let Some(members) = members {
         table(model, &members, None, top, frame);
@@ -71,25 +73,33 @@ fn counted(count: usize, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
-/// What a person must know before reading the figures.
-fn condition(model: &Model, now: Duration) -> Paragraph<'static> {
-    let red = Style::new().fg(Color::Red);
+/// What a person must know before reading the figures, each on a line.
+fn condition(model: &Model, now: Duration, width: u16) -> Vec<Line<'static>> {
     let it = &model.figures;
-    let (text, style) = match (&model.silence, model.heard_at, &model.groups_unknown) {
-        (Some(reason), Some(at), _) => {
+    let (leaderless, under) = (it.partitions_leaderless, it.partitions_under_replicated);
+    let mut wrong = Vec::new();
+    match (&model.silence, model.heard_at) {
+        (Some(reason), Some(at)) => {
             let age = values::age(now.saturating_sub(at));
-            (format!("NO ANSWER, figures are {age} old: {reason}"), red)
+            wrong.push(format!("NO ANSWER, figures are {age} old: {reason}"));
         }
-        (Some(reason), None, _) => (format!("NO ANSWER yet: {reason}"), red),
-        (None, None, _) => ("connecting".to_owned(), Style::new()),
-        (None, Some(_), Some(said)) => (said.clone(), red),
-        (None, Some(_), None) if it.partitions_leaderless + it.partitions_under_replicated > 0 => {
-            let (leaderless, under) = (it.partitions_leaderless, it.partitions_under_replicated);
-            (format!("partitions: {leaderless} without a leader, {under} under-replicated"), red)
+        (Some(reason), None) => wrong.push(format!("NO ANSWER yet: {reason}")),
+        (None, None) => return vec![Line::from("connecting")],
+        (None, Some(_)) => {
+            if leaderless + under > 0 {
+                wrong.push(format!(
+                    "partitions: {leaderless} without a leader, {under} under-replicated"
+                ));
+            }
+            wrong.extend_from_slice(&model.groups_unknown);
         }
-        _ => ("all partitions are led and in sync".to_owned(), Style::new().fg(Color::Green)),
-    };
-    Paragraph::new(text).style(style)
+    }
+    if wrong.is_empty() {
+        let green = Style::new().fg(Color::Green);
+        return vec![Line::styled("all partitions are led and in sync", green)];
+    }
+    let red = Style::new().fg(Color::Red);
+    wrong.iter().map(|text| Line::styled(cut(text, usize::from(width)), red)).collect()
 }
 
 fn place(model: &Model) -> Line<'static> {
@@ -147,14 +157,15 @@ fn fitting(page: &Page, width: u16) -> usize {
     page.columns.iter().take_while(fits).count().max(1)
 }
 
-/// Text that does not fit says so.
 fn aligned(text: &str, is_number: bool, room: usize) -> Cell<'static> {
-    let text = if text.chars().count() > room && room > 0 {
-        let kept: String = text.chars().take(room - 1).collect();
-        format!("{kept}…")
-    } else {
-        text.to_owned()
-    };
-    let line = Line::from(text);
+    let line = Line::from(cut(text, room));
     Cell::from(if is_number { line.right_aligned() } else { line })
+}
+
+/// Text that does not fit says so.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room || room == 0 {
+        return text.to_owned();
+    }
+    text.chars().take(room - 1).chain(['…']).collect()
 }
