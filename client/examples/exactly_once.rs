@@ -6,6 +6,7 @@
 //! `cargo run -p thalweg-client --example exactly_once -- 127.0.0.1:9092 events results.db`
 
 use std::io::Write;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use thalweg_client::{Client, ConsumedRecord, Offset, PartitionIndex, StartAt};
@@ -29,6 +30,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = arguments.next().unwrap_or("results.db".to_owned());
 
     let mut database = Connection::open(file)?;
+    // Another writer takes its turns whenever it wants them: on a busy machine 5 s, as is usual, are not enough.
+    database.busy_timeout(Duration::from_secs(60))?;
     database.execute_batch(TABLES)?;
     let client = Client::builder().bootstrap(broker).client_name("exactly-once").build()?;
     let mut places = Vec::new();
