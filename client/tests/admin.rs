@@ -20,6 +20,10 @@ use thalweg_client::{
     AdminError, AlterTopic, Client, ErrorCode, LeaderEpoch, NewTopic, Offset, OffsetQuery, Record,
     TimestampMs,
 };
+use tokio::time::timeout;
+
+/// A deadline that leaves time for several attempts, also where the machine stands still for a moment.
+const SOON: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn topics_are_created_listed_described_altered_and_deleted() {
@@ -110,11 +114,9 @@ async fn an_operation_without_any_broker_ends_by_its_deadline() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().to_string()
     };
-    let timeout = Duration::from_millis(100);
-    let client = Client::builder().bootstrap(&dead).api_timeout(timeout).build().unwrap();
-    let begun = tokio::time::Instant::now();
-    let error = client.admin().describe_cluster().await.unwrap_err();
-    assert!(begun.elapsed() < 20 * timeout);
+    let client = Client::builder().bootstrap(&dead).api_timeout(SOON).build().unwrap();
+    let ended = timeout(Duration::from_secs(20), client.admin().describe_cluster()).await;
+    let error = ended.expect("the deadline").unwrap_err();
     assert!(matches!(&error, AdminError::Unreachable { attempts: 2.., .. }), "{error}");
     assert!(error.to_string().contains(&dead), "{error}");
 }
@@ -126,7 +128,7 @@ async fn a_broker_that_accepts_and_says_nothing_is_given_up() {
     let client = Client::builder()
         .bootstrap(&address)
         .connect_timeout(Duration::from_millis(20))
-        .api_timeout(Duration::from_millis(200))
+        .api_timeout(SOON)
         .build()
         .unwrap();
     let error = client.admin().list_topics().await.unwrap_err();
@@ -145,8 +147,7 @@ async fn an_answer_larger_than_the_limit_is_refused_before_room_is_made_for_it()
             let _ = stream.write_all(&u32::MAX.to_be_bytes()).await;
         }
     });
-    let timeout = Duration::from_millis(100);
-    let client = Client::builder().bootstrap(&address).api_timeout(timeout).build().unwrap();
+    let client = Client::builder().bootstrap(&address).api_timeout(SOON).build().unwrap();
     let error = client.admin().list_topics().await.unwrap_err();
     assert!(error.to_string().contains("4294967295 bytes announced"), "{error}");
 }

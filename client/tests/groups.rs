@@ -83,7 +83,7 @@ async fn a_list_that_stays_incomplete_is_given_at_the_deadline() {
     let cluster = Cluster::start(1).await;
     cluster.state().groups.unlisted = vec![ErrorCode::CoordinatorLoading; 10_000];
     let client =
-        Client::builder().bootstrap(cluster.address(0)).api_timeout(Duration::from_millis(300));
+        Client::builder().bootstrap(cluster.address(0)).api_timeout(Duration::from_secs(1));
     let listing = client.build().unwrap().admin().list_groups(&[]).await.unwrap();
     assert_eq!(listing.groups[0].group, "g");
     assert_eq!(listing.missing[0].error.code, ErrorCode::CoordinatorLoading);

@@ -22,8 +22,12 @@ use thalweg_client::{
 };
 use thalweg_protocol::batch::Batch;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Nothing here takes so long.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Answers to produce requests wait until permits are added.
 fn hold(cluster: &Cluster) -> Arc<Semaphore> {
@@ -167,22 +171,35 @@ async fn a_record_alone_goes_at_once_and_others_gather_behind_it() {
 async fn a_linger_gathers_records_into_one_batch() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 1);
-    let builder = cluster.client().producer().linger(100 * MS);
+    let builder = cluster.client().producer().linger(Duration::from_mins(1));
     let producer = builder.build().await.unwrap();
     let mut last = None;
     for _ in 0..30 {
         last = Some(producer.send(Record::to("events").value("v")).await.unwrap());
         tokio::task::yield_now().await;
     }
+    producer.flush().await.unwrap();
     assert_eq!(last.unwrap().await.unwrap().offset.get(), 29);
     assert_eq!(cluster.state().produce_requests, [vec![(0, 30)]]);
+}
+
+#[tokio::test]
+async fn a_batch_goes_by_itself_when_its_linger_is_over() {
+    let cluster = Cluster::start(1).await;
+    cluster.create("events", 1);
+    let producer = cluster.client().producer().linger(20 * MS).build().await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let receipt = producer.send(Record::to("events").value("v")).await.unwrap();
+    let delivered = timeout(LIMIT, receipt).await.expect("nobody has flushed").unwrap();
+    assert_eq!(delivered.offset, Offset::ZERO);
+    assert!(begun.elapsed() >= 20 * MS, "and not before");
 }
 
 #[tokio::test]
 async fn one_request_carries_the_batches_of_several_partitions() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 3);
-    let builder = cluster.client().producer().linger(50 * MS);
+    let builder = cluster.client().producer().linger(Duration::from_mins(1));
     let producer = builder.build().await.unwrap();
     for partition in 0..3 {
         let record = Record::to("events").partition(partition).value("v");
@@ -219,7 +236,7 @@ async fn what_waits_for_the_brokers_is_bounded_and_send_waits_for_room() {
     cluster.create("events", 1);
     let gate = hold(&cluster);
     let builder = cluster.client().producer().batch_bytes(4096);
-    let builder = builder.memory_bytes_max(16 * 1024).send_timeout(50 * MS);
+    let builder = builder.memory_bytes_max(16 * 1024).send_timeout(1000 * MS);
     let producer = builder.build().await.unwrap();
     let mut taken = 0;
     let full = loop {
@@ -292,16 +309,16 @@ async fn a_killed_broker_costs_no_record_and_no_order() {
 async fn without_a_broker_a_receipt_ends_by_the_delivery_deadline() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 1);
-    let builder = cluster.client().producer().delivery_timeout(200 * MS);
+    let delivery_timeout = 1000 * MS;
+    let builder = cluster.client().producer().delivery_timeout(delivery_timeout);
     let producer = builder.build().await.unwrap();
     producer.send(Record::to("events").value("a")).await.unwrap().await.unwrap();
     cluster.kill(0);
     let begun = tokio::time::Instant::now();
     let receipt = producer.send(Record::to("events").value("b")).await.unwrap();
-    let error = receipt.await.unwrap_err();
-    let waited = begun.elapsed();
+    let error = timeout(LIMIT, receipt).await.expect("the deadline").unwrap_err();
     assert!(matches!(error, SendError::DeadlinePassed { .. }), "{error}");
-    assert!((150 * MS..2000 * MS).contains(&waited), "{waited:?}");
+    assert!(begun.elapsed() >= delivery_timeout, "given up early");
     let flushed = producer.flush().await.unwrap_err();
     assert_eq!((flushed.records_failed, flushed.batches_failed), (1, 1));
     assert!(producer.flush().await.is_ok(), "told once");
@@ -312,10 +329,10 @@ async fn an_answer_that_never_comes_ends_by_the_deadline_and_may_be_stored() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 1);
     let _gate = hold(&cluster);
-    let builder = cluster.client().producer().delivery_timeout(100 * MS);
+    let builder = cluster.client().producer().delivery_timeout(1000 * MS);
     let producer = builder.build().await.unwrap();
     let receipt = producer.send(Record::to("events").value("a")).await.unwrap();
-    let error = receipt.await.unwrap_err();
+    let error = timeout(LIMIT, receipt).await.expect("the deadline").unwrap_err();
     assert!(error.maybe_stored(), "{error}");
     assert_eq!(cluster.values("events", 0).len(), 1, "as it is");
 }
@@ -344,7 +361,8 @@ async fn a_dropped_producer_takes_its_task_and_connections_with_it_and_answers_r
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     let client = cluster.client();
-    let producer = client.producer().build().await.unwrap();
+    // One batch at a time: the second one waits for the answer to the first.
+    let producer = client.producer().in_flight_max(1).build().await.unwrap();
     let in_flight = producer.send(Record::to("events").value("a")).await.unwrap();
     eventually("the request", || requests(&cluster) == 1).await;
     let waiting = producer.send(Record::to("events").value("b")).await.unwrap();
@@ -501,7 +519,7 @@ async fn a_broker_that_fails_repeatedly_is_left_alone_for_a_while() {
         .bootstrap(cluster.address(0))
         .retry_backoff(MS, 5 * MS)
         .breaker(3, Duration::from_mins(1))
-        .api_timeout(300 * MS)
+        .api_timeout(1000 * MS)
         .build()
         .unwrap();
     let error = client.admin().list_topics().await.unwrap_err();

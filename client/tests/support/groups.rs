@@ -139,7 +139,7 @@ impl Server {
             drop(state);
             let (server, header, answers) = (self.clone(), header.clone(), answers.clone());
             let request: CommitOffsetsRequest = decode_body(body).unwrap();
-            tokio::spawn(async move {
+            self.spawn(async move {
                 gate.acquire().await.unwrap().forget();
                 let outcome = commit(&mut server.state.lock().unwrap(), request);
                 Self::say(&header, &answers, outcome);
@@ -154,9 +154,9 @@ impl Server {
             "done and cut" => return None,
             "late" => {
                 let (wait, answers) = (state.groups.chaos.delay_ms(), answers.clone());
-                tokio::spawn(async move {
+                self.spawn(async move {
                     tokio::time::sleep(Duration::from_millis(wait)).await;
-                    answers.send(answer)
+                    let _ = answers.send(answer);
                 });
             }
             _ => {

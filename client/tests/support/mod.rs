@@ -20,7 +20,7 @@ mod serve;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -65,6 +65,14 @@ pub struct Topic {
 pub struct Cluster {
     pub state: Arc<Mutex<State>>,
     brokers: Vec<Arc<Broker>>,
+    broken: Arc<AtomicBool>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let is_sound = !self.broken.load(Ordering::SeqCst) || std::thread::panicking();
+        assert!(is_sound, "a part of the fake broker has panicked");
+    }
 }
 
 struct Broker {
@@ -93,7 +101,8 @@ impl Cluster {
             fetch_gate: None,
             tail_gate: None,
         };
-        let mut cluster = Self { state: Arc::new(Mutex::new(state)), brokers: Vec::new() };
+        let state = Arc::new(Mutex::new(state));
+        let mut cluster = Self { state, brokers: Vec::new(), broken: Arc::default() };
         for id in 0..brokers {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -118,8 +127,9 @@ impl Cluster {
             state: self.state.clone(),
             connections: broker.connections.clone(),
             token,
+            broken: self.broken.clone(),
         };
-        tokio::spawn(server.accept(listener));
+        server.spawn(server.clone().accept(listener));
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {

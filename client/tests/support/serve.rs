@@ -1,11 +1,13 @@
 //! Connections of the fake broker: frames in, answers out, faults in between.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use thalweg_protocol::codec::Reader;
 use thalweg_protocol::frame::{
     FrameReader, decode_body, decode_request_header, error_frame, response_frame,
@@ -39,6 +41,8 @@ pub struct Server {
     pub state: Arc<Mutex<State>>,
     pub connections: Arc<AtomicUsize>,
     pub token: CancellationToken,
+    /// A part of it has panicked.
+    pub broken: Arc<AtomicBool>,
 }
 
 /// Answers that are larger can be held up before their end.
@@ -50,13 +54,23 @@ const TAIL_BYTES: usize = 1000;
 type Answers = mpsc::UnboundedSender<Vec<Bytes>>;
 
 impl Server {
+    /// Runs a part of the broker. To clients its panic looks like a connection that ends, which they bear: it is noted.
+    pub fn spawn(&self, part: impl Future<Output = ()> + Send + 'static) {
+        let broken = self.broken.clone();
+        tokio::spawn(async move {
+            if AssertUnwindSafe(part).catch_unwind().await.is_err() {
+                broken.store(true, Ordering::SeqCst);
+            }
+        });
+    }
+
     pub async fn accept(self, listener: TcpListener) {
         loop {
             tokio::select! {
                 () = self.token.cancelled() => return,
                 accepted = listener.accept() => {
                     if let Ok((stream, _)) = accepted {
-                        tokio::spawn(self.clone().connection(stream));
+                        self.spawn(self.clone().connection(stream));
                     }
                 }
             }
@@ -285,7 +299,7 @@ impl Server {
             let _ = answers.send(frame);
         } else {
             let answers = answers.clone();
-            tokio::spawn(async move {
+            self.spawn(async move {
                 if let Some(gate) = gate {
                     gate.acquire().await.unwrap().forget();
                 }
@@ -375,7 +389,7 @@ impl Server {
         }
         let (server, answers, header) = (self.clone(), answers.clone(), header.clone());
         let cut = cut.clone();
-        tokio::spawn(async move {
+        self.spawn(async move {
             let wait = Duration::from_millis(u64::from(request.wait_ms_max));
             let deadline = tokio::time::Instant::now() + wait;
             loop {
