@@ -309,7 +309,8 @@ async fn a_killed_broker_costs_no_record_and_no_order() {
 async fn without_a_broker_a_receipt_ends_by_the_delivery_deadline() {
     let cluster = Cluster::start(1).await;
     cluster.create("events", 1);
-    let delivery_timeout = 1000 * MS;
+    // Deadlines are first looked at after a second.
+    let delivery_timeout = 1500 * MS;
     let builder = cluster.client().producer().delivery_timeout(delivery_timeout);
     let producer = builder.build().await.unwrap();
     producer.send(Record::to("events").value("a")).await.unwrap().await.unwrap();
