@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut database = Connection::open(file)?;
     // Another writer takes its turns whenever it wants them: on a busy machine 5 s, as is usual, are not enough.
-    database.busy_timeout(Duration::from_secs(60))?;
+    database.busy_timeout(Duration::from_mins(1))?;
     database.execute_batch(TABLES)?;
     let client = Client::builder().bootstrap(broker).client_name("exactly-once").build()?;
     let mut places = Vec::new();
