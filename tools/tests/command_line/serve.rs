@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::broker;
-use crate::support::{Broker, free_ports, run, thalweg};
+use crate::support::{Broker, run, thalweg};
 
 #[test]
 fn settings_that_are_wrong_are_all_named() {
@@ -86,7 +86,6 @@ fn it_says_where_it_listens_and_where_metrics_are() {
 #[test]
 fn several_listeners_several_disks_and_json_logs_are_taken_from_options() {
     let folder = tempfile::tempdir().unwrap();
-    let [first, second] = free_ports().map(|port| format!("127.0.0.1:{port}"));
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
     let mut command = thalweg();
     command
@@ -105,19 +104,20 @@ fn several_listeners_several_disks_and_json_logs_are_taken_from_options() {
             "--set",
             "storage.free_bytes_min=1MiB",
             "--listen",
-            &first,
+            "127.0.0.1:0",
             "--listen",
-            &second,
+            "127.0.0.1:0",
             "--data-dir",
         ])
         .arg(&one)
         .arg("--data-dir")
         .arg(&two);
     let broker = Broker::spawn(&mut command, &one);
-    assert_eq!(broker.address, first);
+    let [first, second] = &*broker.addresses else { panic!("{:?}", broker.addresses) };
+    assert!(*first == broker.address && first != second, "{first} {second}");
     assert_eq!(broker.http, "");
     let status =
-        broker.run(&["cluster", "status", "--broker", &second, "--output", "json"]).good().json();
+        broker.run(&["cluster", "status", "--broker", second, "--output", "json"]).good().json();
     assert_eq!(status["brokers"][0]["id"], 7);
     assert_eq!(status["brokers"][0]["directories"].as_array().unwrap().len(), 2);
     for line in broker.log().lines() {

@@ -121,8 +121,9 @@ pub struct Broker {
     data: PathBuf,
     /// The planted defect that it has, and has again after a restart.
     defect: Option<String>,
-    /// Where clients connect.
+    /// Where clients connect: at the first of these.
     pub address: String,
+    pub addresses: Vec<String>,
     /// Where metrics and health are.
     pub http: String,
 }
@@ -191,8 +192,9 @@ impl Broker {
             panic!("the broker said {line:?} instead of where it listens; its log: {log}");
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (address, http) = (text(&ready["listen"][0]), text(&ready["http"]));
-        Self { child, data, defect: None, address, http }
+        let addresses: Vec<_> = ready["listen"].as_array().unwrap().iter().map(text).collect();
+        let (address, http) = (addresses[0].clone(), text(&ready["http"]));
+        Self { child, data, defect: None, address, addresses, http }
     }
 
     /// Waits until the broker's log holds this text: it is written beside the work that it tells of.
