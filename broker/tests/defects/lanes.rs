@@ -65,10 +65,11 @@ fn a_log_that_is_due_again_before_its_turn_in_a_round_stops_no_later_round() {
 #[test]
 fn nobody_waits_for_the_sync_of_a_log_that_is_not_theirs() {
     let mut machine = Machine::start();
-    machine.create_topic(2, &[]);
+    machine.create_topic(3, &[]);
     // The first sync of a log brings its file and its folder, each later one its file.
-    machine.publish(0, "before");
-    machine.publish(1, "before");
+    for partition in 0..3 {
+        machine.publish(partition, "before");
+    }
     let syncs = Gate::before("flusher", &machine.disk);
     syncs.close();
     let publish = |partition: i32| {
@@ -79,12 +80,12 @@ fn nobody_waits_for_the_sync_of_a_log_that_is_not_theirs() {
             producer.send(record).await.unwrap().await.unwrap()
         })
     };
-    let first = publish(0);
+    let first = publish(2);
     syncs.holds_one();
     // Both join the next round, which one thread syncs in this order.
     let (mine, others) = (publish(0), publish(1));
     let directory = r#"thalweg_sync_queue_logs{directory="/data"}"#;
-    Machine::until("both wait", || machine.metric(directory) == Some(2.0));
+    Machine::until("both wait", || machine.metric(directory) == Some(3.0));
     syncs.let_one_end();
     machine.run(first).unwrap();
     syncs.holds_one();
