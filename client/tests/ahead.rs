@@ -115,6 +115,10 @@ async fn at_the_end_of_the_log_one_fetch_waits() {
     publish(&cluster, 0, 3..5).await;
     reads(&mut consumer, 3..5).await;
     asked_for(&cluster, &[0, 1, 2, 3, 4, 5]).await;
+    // A second one that came late stands between these.
+    publish(&cluster, 0, 5..6).await;
+    reads(&mut consumer, 5..6).await;
+    asked_for(&cluster, &[0, 1, 2, 3, 4, 5, 6]).await;
 }
 
 #[tokio::test]

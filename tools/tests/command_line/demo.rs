@@ -29,7 +29,6 @@ fn the_demo_shows_the_kill_and_leaves_nothing_behind() {
     let (before, after) = (owners("owners_before"), owners("owners_after"));
     assert_eq!((before.len(), after.len()), (3, 2), "{group}");
     assert!(after.is_subset(&before), "{group}");
-    assert!(summary["seconds"].as_f64().unwrap() > 0.0, "{summary}");
 
     let text = demo("table").stdout;
     for expected in [

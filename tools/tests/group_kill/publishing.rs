@@ -36,7 +36,7 @@ async fn publish(
     while sent < records && *orders.borrow() != Order::End {
         let share = Instant::now().duration_since(begun).as_secs_f64() / lasting.as_secs_f64();
         while sent < records && (sent as f64) < share * records as f64 {
-            let partition = i32::try_from(sent % 24).unwrap();
+            let partition = i32::try_from(sent).unwrap() % PARTITIONS;
             let value = chains[usize::try_from(partition).unwrap()].next();
             let record = Record::to(TOPIC).partition(partition).value(&value);
             // Closing waits for what is under way, and tells what failed.
