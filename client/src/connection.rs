@@ -230,4 +230,4 @@ impl<R: Request> Future for Pending<R> {
 #[cfg(test)]
 mod held;
 #[cfg(test)]
-pub(crate) use held::{Held, Reply};
+pub(crate) use held::{Held, Reply, hello};

@@ -8,7 +8,8 @@ use thalweg_protocol::codec::Chunks;
 use thalweg_protocol::frame::{
     decode_body, decode_request_header, decode_response_header, response_frame,
 };
-use thalweg_protocol::native::{HandshakeResponse, Request, ResponseHeader, Wire};
+use thalweg_protocol::native::{Api, HandshakeResponse, Request, ResponseHeader, Wire};
+use thalweg_protocol::{BrokerEpoch, BrokerId, ClusterId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Answer, Connection, Outgoing};
@@ -28,6 +29,23 @@ pub(crate) struct Reply {
     answer: oneshot::Sender<Answer>,
     /// Counts as in flight as long as this is here.
     _permit: OwnedSemaphorePermit,
+}
+
+/// What a broker without peculiarities says when it is connected to.
+pub(crate) fn hello() -> HandshakeResponse {
+    HandshakeResponse {
+        cluster: ClusterId::NONE,
+        broker: BrokerId::new(1),
+        broker_epoch: BrokerEpoch::new(1),
+        broker_version: "test".to_owned(),
+        apis: Api::ALL.iter().map(|api| api.range()).collect(),
+        features: Vec::new(),
+        mechanisms: Vec::new(),
+        frame_bytes_max: 1 << 20,
+        requests_in_flight_max: 64,
+        bytes_in_flight_max: 1 << 20,
+        idle_timeout_ms: 600_000,
+    }
 }
 
 impl Connection {

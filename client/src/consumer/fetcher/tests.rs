@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use thalweg_protocol::batch::{BatchBuilder, Compression};
 use thalweg_protocol::native::{
-    Api, BrokerEndpoint, FetchedPartition, FetchedTopic, HandshakeResponse, MetadataResponse,
-    PartitionMetadata, TopicMetadata,
+    BrokerEndpoint, FetchedPartition, FetchedTopic, MetadataResponse, PartitionMetadata,
+    TopicMetadata,
 };
 use thalweg_protocol::{
     BrokerEpoch, BrokerId, ClusterId, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicName,
@@ -15,7 +15,7 @@ use tokio::time::advance;
 use super::super::position::Activity;
 use super::*;
 use crate::config::ClientOptions;
-use crate::connection::{Connection, Held, Reply};
+use crate::connection::{Connection, Held, Reply, hello};
 
 const KIB: usize = 1024;
 const TOPIC: TopicId = TopicId::from_bytes([7; 16]);
@@ -42,22 +42,6 @@ struct World {
 
 fn address(broker: i32) -> Arc<str> {
     format!("127.0.0.1:{}", 9000 + broker).into()
-}
-
-fn hello() -> HandshakeResponse {
-    HandshakeResponse {
-        cluster: ClusterId::NONE,
-        broker: BrokerId::new(1),
-        broker_epoch: BrokerEpoch::new(1),
-        broker_version: "test".to_owned(),
-        apis: Api::ALL.iter().map(|api| api.range()).collect(),
-        features: Vec::new(),
-        mechanisms: Vec::new(),
-        frame_bytes_max: 1 << 24,
-        requests_in_flight_max: 64,
-        bytes_in_flight_max: 1 << 24,
-        idle_timeout_ms: 600_000,
-    }
 }
 
 fn metadata(name: &TopicName, partitions: i32) -> MetadataResponse {

@@ -9,7 +9,7 @@ mod world;
 use std::thread;
 
 use thalweg_protocol::native::{
-    Api, BrokerEndpoint, HandshakeResponse, MetadataResponse, PartitionMetadata, TopicMetadata,
+    BrokerEndpoint, HandshakeResponse, MetadataResponse, PartitionMetadata, TopicMetadata,
 };
 use thalweg_protocol::{
     BrokerEpoch, BrokerId, ClusterId, LeaderEpoch, PartitionIndex, ProducerEpoch, ProducerId,
@@ -18,27 +18,11 @@ use thalweg_protocol::{
 
 use super::*;
 use crate::config::ClientOptions;
-use crate::connection::Connection;
+use crate::connection::{Connection, hello};
 use crate::pool::Lane;
 use crate::record::Record;
 
 const ADDRESS: &str = "127.0.0.1:9092";
-
-fn hello() -> HandshakeResponse {
-    HandshakeResponse {
-        cluster: ClusterId::NONE,
-        broker: BrokerId::new(1),
-        broker_epoch: BrokerEpoch::new(1),
-        broker_version: "test".to_owned(),
-        apis: Api::ALL.iter().map(|api| api.range()).collect(),
-        features: Vec::new(),
-        mechanisms: Vec::new(),
-        frame_bytes_max: 1 << 20,
-        requests_in_flight_max: 64,
-        bytes_in_flight_max: 1 << 20,
-        idle_timeout_ms: 600_000,
-    }
-}
 
 fn metadata(topic: &str, id: TopicId) -> MetadataResponse {
     let leader = BrokerId::new(1);
